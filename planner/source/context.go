@@ -1,0 +1,268 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/moby/patternmatcher"
+	"github.com/tonistiigi/fsutil"
+)
+
+// Context is a directory of the project as a build context. As an fsutil.FS it
+// is what fsutil.NewFS makes of a checkout, but for owners (root), times
+// (ModTime) and modes (git's), so it can be sent to a builder as it is.
+//
+// A regular file's information has its true size, asked of git in batches as the
+// walk goes: only what survives the filter, and a little ahead of it, is looked at.
+type Context struct {
+	view    view
+	workDir string // the same directory in the work tree, "" without one
+	onError func(error)
+}
+
+var _ fsutil.FS = (*Context)(nil)
+
+// Context is the build context in dir, slash-separated and relative to the
+// project's directory ("" and "." are the project itself). Symbolic links that
+// lead to it are followed.
+func (s *Source) Context(dir string) (*Context, error) {
+	name := path.Clean(filepath.ToSlash(dir))
+	if path.IsAbs(name) || name == ".." || strings.HasPrefix(name, "../") {
+		return nil, fmt.Errorf("build context %q: it is outside of the project: name a directory of the project, relative to it", dir)
+	}
+	i, err := s.view.resolve(name, true)
+	if err == nil && !s.view.tree[i].Mode.IsDir() {
+		err = errNotDir
+		if s.view.tree[i].Mode == Submodule {
+			err = ErrSubmodule
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("build context %q: commit %s has no such directory: commit its files, or correct the name: %w", dir, s.commit, err)
+	} else if err != nil {
+		return nil, fmt.Errorf("build context %q: %w", dir, err)
+	}
+	c := &Context{view: s.view}
+	c.view.tree = s.view.sub(i)
+	if !s.bare {
+		c.workDir = filepath.Join(s.dir, filepath.FromSlash(s.view.tree[i].Path))
+	}
+	return c, nil
+}
+
+// Walk implements fsutil.FS: it calls fn for everything at and under target, in
+// the order of filepath.WalkDir and with its rules for fs.SkipDir and
+// fs.SkipAll. As in fsutil.NewFS the root itself is not visited, a target that
+// does not exist is given to fn as an error, and an error of fn that means "does
+// not exist" only skips. Symbolic links within target are not followed.
+func (c *Context) Walk(ctx context.Context, target string, fn fs.WalkDirFunc) error {
+	return c.view.walk(ctx, target, fn)
+}
+
+func (v view) walk(ctx context.Context, target string, fn fs.WalkDirFunc) error {
+	name := path.Clean(filepath.ToSlash(target))
+	if name = strings.TrimPrefix(name, "/"); name == "" {
+		name = "."
+	}
+	first, ok := v.find(name)
+	if !ok { // "../x" too: there is nothing above the context
+		name = filepath.FromSlash(name)
+		err := skipMissing(fn(name, nil, &fs.PathError{Op: "lstat", Path: name, Err: fs.ErrNotExist}))
+		if err == fs.SkipDir || err == fs.SkipAll {
+			return nil
+		}
+		return err
+	}
+	for i, end := first, first+v.tree[first].below; i <= end; i++ {
+		if i == 0 {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n := &v.tree[i]
+		err := skipMissing(fn(filepath.FromSlash(n.Path), contextEntry{dirEntry{v, i}}, nil))
+		switch {
+		case err == nil:
+		case err == fs.SkipAll:
+			return nil
+		case err != fs.SkipDir:
+			return err
+		case n.Mode.IsDir():
+			i += n.below
+		case i == first:
+			return nil
+		default: // the rest of the directory that the file is in
+			parent, _ := v.find(path.Dir(n.Path))
+			i = parent + v.tree[parent].below
+		}
+	}
+	return nil
+}
+
+// skipMissing is what fsutil does with a file that vanished during the walk.
+func skipMissing(err error) error {
+	if err != nil && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)) {
+		return fs.SkipDir
+	}
+	return err
+}
+
+// contextEntry is a dirEntry that cannot be a submodule: filters ask for the
+// information of what they keep only, so a submodule that is ignored is no error.
+type contextEntry struct{ dirEntry }
+
+func (e contextEntry) Info() (fs.FileInfo, error) {
+	if n := e.view.tree[e.i]; n.Mode == Submodule {
+		return nil, fmt.Errorf("%q: %w", n.Path, ErrSubmodule)
+	}
+	info, err := e.view.stat(e.i) // with its size: fsutil takes it from Sys
+	if err != nil {
+		return nil, &fs.PathError{Op: "stat", Path: e.view.tree[e.i].Path, Err: err}
+	}
+	return info, nil
+}
+
+// OnError is the same context, which calls fn with any error of reading a file
+// before the reader gets to see it. Whoever sends a context needs it to cancel
+// the transfer: fsutil's sender takes a file that fails to open for an empty
+// one, and after a read that failed it waits for ever, without a word to the
+// receiver. fn may be called more than once and concurrently.
+func (c *Context) OnError(fn func(error)) *Context {
+	out := *c
+	out.onError = fn
+	return &out
+}
+
+// Open implements fsutil.FS. Symbolic links are followed within the context.
+// That an object cannot be read is told by Read, never by Open; see OnError.
+func (c *Context) Open(name string) (io.ReadCloser, error) {
+	clean := strings.TrimPrefix(path.Clean(filepath.ToSlash(name)), "/")
+	i, err := c.view.resolve(clean, true)
+	if err == nil && c.view.tree[i].Mode.IsDir() {
+		err = errIsDir
+	}
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return &lazyFile{context: c, i: i}, nil
+}
+
+// lazyFile opens the file when it is first read.
+type lazyFile struct {
+	context *Context
+	i       int
+	r       io.ReadCloser
+	err     error // sticks
+}
+
+func (f *lazyFile) Read(b []byte) (n int, err error) {
+	if f.err != nil {
+		return 0, f.err
+	}
+	if f.r == nil {
+		f.r, err = f.context.view.content(f.i)
+	}
+	if err == nil {
+		n, err = f.r.Read(b)
+	}
+	if err != nil && err != io.EOF {
+		err = &fs.PathError{Op: "read", Path: f.context.view.tree[f.i].Path, Err: err}
+		if f.context.onError != nil {
+			f.context.onError(err)
+		}
+	}
+	f.err = err
+	return n, err
+}
+
+func (f *lazyFile) Close() error {
+	f.err = fs.ErrClosed
+	if f.r == nil {
+		return nil
+	}
+	return f.r.Close()
+}
+
+// Filter is the part of the context that a local source with these exclude
+// patterns (.dockerignore) and follow paths reads. It is composed as BuildKit's
+// session/filesync does it when it sends the context: one filter, and follow
+// paths resolved on the whole context, ignored files included.
+func (c *Context) Filter(excludes, followPaths []string) (fsutil.FS, error) {
+	if err := c.view.checkSubmodules(excludes, followPaths); err != nil {
+		return nil, err
+	}
+	f, err := fsutil.NewFilterFS(c, &fsutil.FilterOpt{ExcludePatterns: excludes, FollowPaths: followPaths})
+	if err != nil {
+		return nil, fmt.Errorf("filter the build context: %w", err)
+	}
+	return f, nil
+}
+
+// checkSubmodules refuses follow paths that lead into a submodule which is not
+// ignored. The filter would only find nothing there.
+func (v view) checkSubmodules(excludes, followPaths []string) error {
+	for _, n := range v.tree {
+		if n.Mode != Submodule {
+			continue
+		}
+		for _, p := range followPaths {
+			if p = strings.TrimPrefix(path.Clean(filepath.ToSlash(p)), "/"); !inside(p, n.Path) {
+				continue
+			}
+			ignored, err := patternmatcher.MatchesOrParentMatches(n.Path, excludes)
+			if err != nil {
+				return fmt.Errorf("filter the build context: %w", err)
+			}
+			if !ignored {
+				return fmt.Errorf("%q: %w", p, ErrSubmodule)
+			}
+		}
+	}
+	return nil
+}
+
+// Listing is what Filter's walk would send, with what identifies it: the object
+// id of a file, the target of a symbolic link. Directories are included. No
+// process is asked for anything but the targets of links.
+func (c *Context) Listing(ctx context.Context, excludes, followPaths []string) ([]Entry, error) {
+	unsized := *c
+	unsized.view.sized = false
+	v := unsized.view
+	f, err := unsized.Filter(excludes, followPaths)
+	if err != nil {
+		return nil, err
+	}
+	var list []Entry
+	at := 0 // the filter keeps the order of the tree, also for parents that it adds late
+	err = f.Walk(ctx, "/", func(p string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		for p = filepath.ToSlash(p); at < len(v.tree) && v.tree[at].Path != p; {
+			at++
+		}
+		if at == len(v.tree) {
+			return fmt.Errorf("the filter made up %q", p)
+		}
+		e := v.tree[at].Entry
+		if e.Mode&fs.ModeSymlink != 0 {
+			if e.Link, err = v.objects.link(e.OID); err != nil {
+				return err
+			}
+		}
+		list = append(list, e)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the build context: %w", err)
+	}
+	return list, nil
+}

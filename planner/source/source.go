@@ -1,0 +1,253 @@
+// Package source reads a project's files at one commit, from git objects and
+// through git's own plumbing, and offers them as an fs.FS (configuration,
+// Dockerfiles, charts) and as an fsutil.FS (build contexts).
+//
+// It is cheap by contract: opening costs two processes, reading any number of
+// files one more, and an object that nobody asks for is never touched; Stats
+// counts, so that tests can hold it to that. It is hermetic: the commit alone
+// decides what is read. The work tree need not exist, local replacements of
+// objects (git replace), checkout filters and the network are never used, and
+// every file carries the same owner, the same time and a normalised mode.
+//
+// It must never know what the files mean: no werf.yaml, no Dockerfile, no keys,
+// no policy on what may come from the work tree.
+package source
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// ModTime is the modification time of every file and directory, the one of
+// image layers too: 1980-01-02T00:00:00Z. Zip archives know no time before
+// 1980, and the day more keeps the date in 1980 west of Greenwich.
+var ModTime = time.Unix(315619200, 0).UTC()
+
+// Options says where the project is. The zero value means the repository around
+// the current directory.
+type Options struct {
+	// Dir is the project's directory; the files above it are out of reach.
+	// Empty: the current directory, or GitWorkTree when that lies elsewhere.
+	Dir string
+	// GitWorkTree is the directory in which git looks for the repository, when
+	// that is not Dir or one above it: the top of a work tree, or a bare
+	// repository.
+	GitWorkTree string
+}
+
+// Source is a project's files at the commit that HEAD named when it was opened.
+// It is safe for concurrent use.
+type Source struct {
+	cancel  context.CancelFunc
+	git     *git
+	objects *objects
+	view    view
+	commit  string
+	dir     string // the project's directory on disk
+	bare    bool   // and so nothing on disk is a project file
+	read    func() (Commit, error)
+}
+
+// Stats counts what a Source has cost so far.
+type Stats struct {
+	Processes int64 // git processes started
+	Objects   int64 // objects whose content was asked of git
+	Sizes     int64 // objects whose size was asked of git
+}
+
+// Open reads the tree of the commit at HEAD. Its errors wrap ErrNotRepository,
+// ErrNoCommit, ErrNotCommitted, ErrGitNotFound, ErrDubiousOwnership,
+// ErrMissingObject or fs.ErrNotExist (no such directory) where they fit. The git
+// processes of the Source end with ctx, or with Close.
+func Open(ctx context.Context, o Options) (*Source, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	s, err := open(ctx, o)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	s.cancel = cancel
+	return s, nil
+}
+
+func open(ctx context.Context, o Options) (*Source, error) {
+	g, dir, below, err := locate(o)
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{git: g, dir: dir}
+
+	// The prefix comes last because it may itself hold line breaks.
+	out, err := g.output(ctx, "rev-parse",
+		"--is-bare-repository", "--is-inside-work-tree", "HEAD^{commit}", "--show-prefix")
+	if err != nil {
+		return nil, fmt.Errorf("open the project in %q: %w", dir, err)
+	}
+	lines := strings.SplitN(string(out), "\n", 4)
+	if len(lines) < 4 {
+		return nil, fmt.Errorf("open the project in %q: git rev-parse: unexpected answer %q", dir, out)
+	}
+	s.bare, s.commit = lines[0] == "true", lines[2]
+	if !s.bare && lines[1] != "true" {
+		return nil, fmt.Errorf("open the project in %q: %w", dir, errOutside)
+	}
+	prefix := path.Join(strings.TrimSuffix(lines[3], "\n"), below)
+	if prefix == "." {
+		prefix = ""
+	}
+
+	// ls-tree without -l: sizes would open every object.
+	listing, err := g.output(ctx, "ls-tree", "-r", "-t", "-z", "--full-tree", s.commit+":"+prefix)
+	if err != nil {
+		if errors.Is(err, errNoSuchTree) && prefix != "" {
+			err = ErrNotCommitted
+		} else if errors.Is(err, errNoSuchTree) {
+			err = ErrMissingObject // every commit has a root
+		}
+		return nil, fmt.Errorf("read directory %q of commit %s: %w", prefix, s.commit, err)
+	}
+	t, err := parseTree(string(listing))
+	if err != nil {
+		return nil, fmt.Errorf("read the tree of commit %s: %w", s.commit, err)
+	}
+	s.objects = newObjects(ctx, g, t, len(s.commit))
+	s.view = view{tree: t, objects: s.objects, sized: true}
+	s.read = sync.OnceValues(s.readCommit)
+	return s, nil
+}
+
+// locate decides where git is run, and the project's place below that.
+func locate(o Options) (g *git, dir, below string, err error) {
+	cwd, err := os.Getwd()
+	if err != nil {
+		return nil, "", "", fmt.Errorf("find the current directory: %w", err)
+	}
+	dir = o.Dir
+	if dir == "" {
+		dir = cwd
+	}
+	base := dir
+	switch {
+	case o.GitWorkTree != "":
+		base = o.GitWorkTree
+	case os.Getenv("GIT_DIR") != "" && os.Getenv("GIT_WORK_TREE") == "":
+		// Then git takes the directory it is started in for the top of the work
+		// tree: it has to be the user's, not --dir.
+		base = cwd
+	}
+	if err := checkDir(base); err != nil {
+		return nil, "", "", err
+	}
+	if o.GitWorkTree == "" { // else only the commit has to know dir
+		if err := checkDir(dir); err != nil {
+			return nil, "", "", err
+		}
+	}
+	base, dir = realPath(base), realPath(dir)
+	below, err = filepath.Rel(base, dir)
+	if err != nil || !filepath.IsLocal(below) {
+		if o.Dir != "" || o.GitWorkTree == "" {
+			return nil, "", "", fmt.Errorf("open the project in %q: %w", dir, errOutside)
+		}
+		below, dir = ".", base
+	}
+	return newGit(base, cwd, o.GitWorkTree != ""), dir, filepath.ToSlash(below), nil
+}
+
+func checkDir(dir string) error {
+	fi, err := os.Stat(dir)
+	if err == nil && !fi.IsDir() {
+		err = &fs.PathError{Op: "open", Path: dir, Err: errNotDir}
+	}
+	if err != nil {
+		return fmt.Errorf("open the project: %w: let --dir and --git-work-tree name existing directories", err)
+	}
+	return nil
+}
+
+// realPath is absolute and, as far as the path exists, free of symbolic links,
+// like the paths that git compares.
+func realPath(p string) string {
+	if abs, err := filepath.Abs(p); err == nil {
+		p = abs
+	}
+	if real, err := filepath.EvalSymlinks(p); err == nil {
+		return real
+	}
+	if parent := filepath.Dir(p); parent != p {
+		return filepath.Join(realPath(parent), filepath.Base(p))
+	}
+	return p
+}
+
+// CommitID is the hash of the commit, in lower-case hexadecimal.
+func (s *Source) CommitID() string { return s.commit }
+
+// Stats tells what the Source has cost so far.
+func (s *Source) Stats() Stats {
+	return Stats{
+		Processes: s.git.processes.Load(),
+		Objects:   s.objects.contents.Load(),
+		Sizes:     s.objects.sized.Load(),
+	}
+}
+
+// Close ends the git processes. Readers that are still open fail.
+func (s *Source) Close() error {
+	s.cancel()
+	s.objects.close()
+	s.git.running.Wait()
+	return nil
+}
+
+// Commit holds the facts of a commit that charts may print.
+type Commit struct {
+	Hash  string
+	Unix  int64  // committer date, seconds
+	Human string // committer date in UTC, as 2006-01-02 15:04:05 +0000 UTC
+}
+
+// Commit reads the commit object, once.
+func (s *Source) Commit(context.Context) (Commit, error) {
+	c, err := s.read()
+	if err != nil {
+		return Commit{}, fmt.Errorf("read commit %s: %w", s.commit, err)
+	}
+	return c, nil
+}
+
+func (s *Source) readCommit() (Commit, error) {
+	data, err := s.objects.read(s.commit)
+	if err != nil {
+		return Commit{}, err
+	}
+	header, _, _ := bytes.Cut(data, []byte("\n\n"))
+	for line := range strings.Lines(string(header)) {
+		// committer NAME <MAIL> SECONDS ZONE
+		if f := strings.Fields(line); f[0] == "committer" && len(f) >= 3 {
+			unix, err := strconv.ParseInt(f[len(f)-2], 10, 64)
+			if err != nil {
+				return Commit{}, fmt.Errorf("committer date: %w", err)
+			}
+			human := time.Unix(unix, 0).UTC().Format("2006-01-02 15:04:05 -0700 MST")
+			return Commit{Hash: s.commit, Unix: unix, Human: human}, nil
+		}
+	}
+	return Commit{}, errors.New("it names no committer")
+}
+
+// FS is the project as a file system: it also implements fs.ReadFileFS,
+// fs.ReadDirFS, fs.StatFS and fs.ReadLinkFS. Open, ReadFile, ReadDir and Stat
+// follow symbolic links as long as they stay inside the project, else they fail
+// with ErrLinkEscapes; Lstat and directory entries tell of the link itself.
+func (s *Source) FS() fs.FS { return projectFS{s.view} }

@@ -1,0 +1,197 @@
+package source
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"sort"
+	"strings"
+)
+
+// Submodule is the mode of a submodule's entry: git knows a commit of another
+// repository there, and no files.
+const Submodule = fs.ModeIrregular
+
+// Entry is a file, directory or symbolic link of a tree.
+type Entry struct {
+	Path string      // slash-separated, relative to the root of its tree
+	Mode fs.FileMode // 0644, 0755, ModeDir|0755, ModeSymlink|0777 or Submodule
+	OID  string      // git's object id in hexadecimal; "" for a directory that is not in the commit
+	Link string      // target of a symbolic link; filled in by Context.Listing only
+}
+
+// node is an entry with its extent: below counts the entries under a directory,
+// which follow it immediately.
+type node struct {
+	Entry
+	below int
+}
+
+// tree holds the nodes in the order in which filepath.WalkDir meets them, the
+// root (".") first. A whole sub-tree is thus one slice.
+type tree []node
+
+// comparePath orders paths by component: "a" < "a/b" < "a-b", where git's
+// order, and that of plain strings, is "a" < "a-b" < "a/b".
+func comparePath(a, b string) int {
+	n := min(len(a), len(b))
+	i := 0
+	for i < n && a[i] == b[i] {
+		i++
+	}
+	switch {
+	case i == n:
+		return len(a) - len(b)
+	case a[i] == '/':
+		return -1
+	case b[i] == '/':
+		return 1
+	}
+	return int(a[i]) - int(b[i])
+}
+
+// newTree sorts the nodes and finds their extents. The paths are clean, unique
+// and come with all their parents.
+func newTree(nodes []node) tree {
+	t := append(make(tree, 0, len(nodes)+1), node{Entry: Entry{Path: ".", Mode: fs.ModeDir | 0o755}})
+	t = append(t, nodes...)
+	slices.SortFunc(t[1:], func(a, b node) int { return comparePath(a.Path, b.Path) })
+	t[0].below = len(nodes)
+	var open []int // directories whose end was not met yet
+	for i := 1; i <= len(t); i++ {
+		for len(open) > 0 {
+			last := open[len(open)-1]
+			if i < len(t) && inside(t[i].Path, t[last].Path) {
+				break
+			}
+			t[last].below = i - last - 1
+			open = open[:len(open)-1]
+		}
+		if i < len(t) && t[i].Mode.IsDir() {
+			open = append(open, i)
+		}
+	}
+	return t
+}
+
+// inside tells whether p lies strictly under dir.
+func inside(p, dir string) bool {
+	return len(p) > len(dir) && p[len(dir)] == '/' && p[:len(dir)] == dir
+}
+
+// parseTree reads what `git ls-tree -r -t -z` prints: for each entry
+// "<mode> <type> <object id>\t<path>\0". Paths and ids are parts of the listing,
+// so that a large tree costs a few allocations.
+func parseTree(listing string) (tree, error) {
+	nodes := make([]node, 0, strings.Count(listing, "\x00"))
+	for listing != "" {
+		line, rest, _ := strings.Cut(listing, "\x00")
+		listing = rest
+		meta, name, ok := strings.Cut(line, "\t")
+		f := strings.SplitN(meta, " ", 3)
+		if !ok || len(f) != 3 {
+			return nil, fmt.Errorf("git ls-tree: unexpected line %q", line)
+		}
+		// git refuses to make such a tree, but not to hand it on.
+		if path.Clean(name) != name || name == "." || name == ".." || strings.HasPrefix(name, "../") || name[0] == '/' {
+			return nil, fmt.Errorf("invalid path %q: the commit is malformed", name)
+		}
+		e := Entry{Path: name, OID: f[2]}
+		switch {
+		case f[0] == "040000":
+			e.Mode = fs.ModeDir | 0o755
+		case f[0] == "100755":
+			e.Mode = 0o755
+		case strings.HasPrefix(f[0], "100"): // 100664 is met in old histories
+			e.Mode = 0o644
+		case f[0] == "120000":
+			e.Mode = fs.ModeSymlink | 0o777
+		case f[0] == "160000":
+			e.Mode = Submodule
+		default:
+			return nil, fmt.Errorf("git ls-tree: unknown mode %s of %q", f[0], name)
+		}
+		nodes = append(nodes, node{Entry: e})
+	}
+	return newTree(nodes), nil
+}
+
+// find looks a clean path up.
+func (t tree) find(name string) (int, bool) {
+	if name == "." {
+		return 0, true
+	}
+	i, ok := sort.Find(len(t)-1, func(i int) int { return comparePath(name, t[i+1].Path) })
+	return i + 1, ok
+}
+
+// sub is the tree under a directory.
+func (t tree) sub(i int) tree {
+	if i == 0 {
+		return t
+	}
+	s := slices.Clone(t[i : i+1+t[i].below])
+	cut := len(s[0].Path) + 1
+	s[0].Path = "."
+	for k := range s[1:] {
+		s[k+1].Path = s[k+1].Path[cut:]
+	}
+	return s
+}
+
+// view is a tree with the means to read what is in it.
+type view struct {
+	tree
+	objects *objects
+	sized   bool // whether a file's information has its size, at the price of asking git
+}
+
+// resolve finds the node that name leads to, following symbolic links on the way
+// and, if last is set, at its end.
+func (v view) resolve(name string, last bool) (int, error) {
+	at, rest, hops := ".", name, 0
+	for rest != "" {
+		var part string
+		part, rest, _ = strings.Cut(rest, "/")
+		switch part {
+		case "", ".":
+			continue
+		case "..":
+			if at == "." {
+				return 0, ErrLinkEscapes
+			}
+			at = path.Dir(at)
+			continue
+		}
+		next := path.Join(at, part)
+		i, ok := v.find(next)
+		switch {
+		case !ok:
+			return 0, fs.ErrNotExist
+		case v.tree[i].Mode&fs.ModeSymlink != 0 && (rest != "" || last):
+			link, err := v.objects.link(v.tree[i].OID)
+			switch hops++; {
+			case err != nil:
+				return 0, err
+			case path.IsAbs(link):
+				return 0, fmt.Errorf("%q -> %q: %w", next, link, ErrLinkEscapes)
+			case hops > 40: // as Linux does
+				return 0, errLinkLoop
+			}
+			rest = link + "/" + rest
+			continue
+		case v.tree[i].Mode == Submodule && rest != "":
+			return 0, fmt.Errorf("%q: %w", next, ErrSubmodule)
+		case !v.tree[i].Mode.IsDir() && strings.Trim(rest, "/.") != "":
+			return 0, fmt.Errorf("%q is not a directory: %w", next, fs.ErrNotExist)
+		}
+		at = next
+	}
+	i, ok := v.find(at)
+	if !ok {
+		return 0, errors.New("path lost while it was resolved")
+	}
+	return i, nil
+}

@@ -1,0 +1,81 @@
+package dockerfile
+
+import (
+	"errors"
+	"strings"
+
+	"slipway/planner/diag"
+
+	"github.com/containerd/platforms"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// diagnose gives an error of the conversion the place in the Dockerfile that
+// BuildKit attached to it.
+func diagnose(in Input, err error) error {
+	d := diag.Diagnostic{File: in.Path, Message: err.Error()}
+	var loc *parser.LocationError
+	if errors.As(err, &loc) {
+		d.Message = loc.Error()
+		if len(loc.Locations) > 0 && len(loc.Locations[0]) > 0 {
+			start := loc.Locations[0][0].Start
+			d.Line, d.Column = start.Line, start.Character+1
+			lines := strings.Split(string(in.Text), "\n")
+			if d.Line >= 1 && d.Line <= len(lines) {
+				d.Source = strings.TrimRight(lines[d.Line-1], "\r")
+			}
+		}
+	}
+	return &d
+}
+
+// solveError is an error found while building, not while reading the user's
+// input: it has the place in the Dockerfile and is no diagnostic.
+type solveError struct {
+	diagnostic error
+	cause      error
+}
+
+func (e *solveError) Error() string { return e.diagnostic.Error() }
+func (e *solveError) Unwrap() error { return e.cause }
+
+// checkSyntax refuses frontends other than Docker's own, which is the one that
+// is linked in and never pulled.
+func checkSyntax(in Input) error {
+	ref, line, loc, ok := parser.DetectSyntax(in.Text)
+	if !ok {
+		return nil
+	}
+	name := strings.TrimPrefix(strings.TrimPrefix(ref, "docker.io/"), "index.docker.io/")
+	name, _, _ = strings.Cut(name, "@")
+	name, tag, _ := strings.Cut(name, ":")
+	if name == "docker/dockerfile" && (tag == "" || tag == "latest" || tag == "1" || strings.HasPrefix(tag, "1.")) {
+		return nil
+	}
+	d := diag.Diagnostic{
+		File: in.Path, Source: line,
+		Message: `the Dockerfile frontend "` + ref + `" is not supported`,
+		Advice:  "use docker/dockerfile:1, which is built in and never pulled, or leave the line out",
+	}
+	if len(loc) > 0 {
+		d.Line, d.Column = loc[0].Start.Line, 1
+	}
+	return &d
+}
+
+// predefinedArgs are the arguments that the builder sets in the global scope of
+// every Dockerfile (docs.docker.com/reference/dockerfile, "Automatic platform
+// ARGs in the global scope").
+func predefinedArgs(builder, platform ocispec.Platform, target string) map[string]string {
+	if target == "" {
+		target = "default"
+	}
+	return map[string]string{
+		"BUILDPLATFORM": platforms.Format(builder), "BUILDOS": builder.OS, "BUILDARCH": builder.Architecture,
+		"BUILDVARIANT": builder.Variant, "BUILDOSVERSION": builder.OSVersion,
+		"TARGETPLATFORM": platforms.FormatAll(platform), "TARGETOS": platform.OS, "TARGETARCH": platform.Architecture,
+		"TARGETVARIANT": platform.Variant, "TARGETOSVERSION": platform.OSVersion,
+		"TARGETSTAGE": target,
+	}
+}

@@ -1,0 +1,141 @@
+package chart
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	helm "helm.sh/helm/v3/pkg/chart"
+	"sigs.k8s.io/yaml"
+)
+
+// check refuses what would publish well and then fail, or mislead, on the
+// user's cluster.
+func (s *Source) check() error {
+	checks := []func() error{s.checkSecrets, s.checkExports, s.checkDependencies, s.checkSchema}
+	for _, check := range checks {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// adoptRequirements takes the lock of an apiVersion v1 chart as the one of v2:
+// the format is the same. metadata does it for the dependencies themselves.
+func (s *Source) adoptRequirements() error {
+	lock, ok := s.files[requirementsLock]
+	if !ok {
+		return nil
+	}
+	delete(s.files, requirementsLock)
+	if _, ok := s.files[lockFile]; ok {
+		return s.wrong(requirementsLock, errors.New("the chart has a Chart.lock as well")).advise("keep one of the two")
+	}
+	s.files[lockFile] = lock
+	return nil
+}
+
+// secretFile is a file that holds encrypted values or is wholly encrypted.
+var secretFile = regexp.MustCompile(`^(?:(?:charts/[^/]+/)*secret-values\.yaml|secret/.+)$`)
+
+// templateComment is left out when looking for functions that templates call.
+var templateComment = regexp.MustCompile(`(?s)\{\{-?\s*/\*.*?\*/\s*-?\}\}`)
+
+func (s *Source) checkSecrets() error {
+	for _, name := range s.Files() {
+		if secretFile.MatchString(name) {
+			return s.wrong(name, errors.New("encrypted values and files are not supported yet")).
+				advise("remove it, and give the values at installation time")
+		}
+	}
+	return s.checkTemplates(s.chart, "")
+}
+
+func (s *Source) checkTemplates(c *helm.Chart, prefix string) error {
+	for _, t := range c.Templates {
+		if strings.Contains(templateComment.ReplaceAllString(string(t.Data), ""), "werf_secret_file") {
+			return s.wrong(prefix+t.Name, errors.New("the template function werf_secret_file is not supported yet")).
+				advise("use a value that is given at installation time")
+		}
+	}
+	for _, sub := range c.Dependencies() {
+		if err := s.checkTemplates(sub, path.Join(prefix, "charts", sub.Name())+"/"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkExports refuses export-values, a key that Helm does not have and would
+// silently drop: the sub-chart would render without the values it expects.
+func (s *Source) checkExports() error {
+	var c struct {
+		Dependencies []struct {
+			Name    string `json:"name"`
+			Exports any    `json:"export-values"`
+		} `json:"dependencies"`
+	}
+	for _, name := range []string{chartFile, requirementsFile} {
+		if err := yaml.Unmarshal(s.files[name], &c); err != nil {
+			return s.wrong(name, err)
+		}
+		for _, d := range c.Dependencies {
+			if d.Exports != nil {
+				return s.wrong(name, fmt.Errorf("export-values of the dependency %q is not supported", d.Name)).
+					advise("sub-charts see the images in .Values.global.werf.images")
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Source) checkDependencies() error {
+	var missing []string
+	for _, want := range s.chart.Metadata.Dependencies {
+		if !slices.ContainsFunc(s.chart.Dependencies(), func(c *helm.Chart) bool { return c.Name() == want.Name }) {
+			missing = append(missing, want.Name)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	charts := path.Join(s.dir, "charts")
+	return s.wrong(chartFile, fmt.Errorf("the dependencies %s are not in %s, and chart dependencies from repositories are not supported yet",
+		strings.Join(missing, ", "), charts)).
+		advise("run `helm dependency build %s` and commit %s", s.dir, charts)
+}
+
+// checkSchema refuses a schema that forbids the service values: Helm would
+// refuse the published chart each time it is used.
+func (s *Source) checkSchema() error {
+	data, ok := s.files[schemaFile]
+	if !ok {
+		return nil
+	}
+	var schema struct {
+		Properties map[string]any `json:"properties"`
+		Patterns   map[string]any `json:"patternProperties"`
+		Additional any            `json:"additionalProperties"`
+	}
+	if !json.Valid(data) {
+		return s.wrong(schemaFile, errors.New("not valid JSON"))
+	}
+	if err := json.Unmarshal(data, &schema); err != nil {
+		return s.wrong(schemaFile, err)
+	}
+	if schema.Additional != false || schema.Patterns != nil {
+		return nil
+	}
+	for _, key := range []string{"werf", "global"} {
+		if schema.Properties[key] == nil {
+			return s.wrong(schemaFile, fmt.Errorf("the schema forbids .Values.%s, where the images are named", key)).
+				advise(`add to "properties": %q: {"type": "object"}`, key)
+		}
+	}
+	return nil
+}

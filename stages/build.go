@@ -1,0 +1,42 @@
+package stages
+
+import (
+	"context"
+
+	"slipway/engine"
+	"slipway/oci"
+)
+
+// Recipe makes the build that a key stands for, when it has to be done: it may
+// ask registries for base images.
+type Recipe func(ctx context.Context) (Build, error)
+
+// BuildStage makes an image with the solver and keeps it under its key tag.
+type BuildStage struct {
+	keyed
+	recipe Recipe
+	solver Solver
+}
+
+// NewBuild makes the stage that builds recipe into repo.
+func NewBuild(repo oci.Repository, key engine.Key, recipe Recipe, solver Solver) *BuildStage {
+	return &BuildStage{keyed: keyed{Repo: repo, Key: key}, recipe: recipe, solver: solver}
+}
+
+// Run solves the build. Everything that the key tag names is in the repository
+// before the tag is.
+func (s *BuildStage) Run(ctx context.Context, _ []engine.Result) (engine.Result, error) {
+	build, err := s.recipe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := oci.Prepare(ctx, s.Repo); err != nil {
+		return nil, err
+	}
+	build.Repo = s.Repo.Reference()
+	desc, err := s.solver.Solve(ctx, build)
+	if err != nil {
+		return nil, err
+	}
+	return s.claim(ctx, desc)
+}

@@ -1,0 +1,120 @@
+// Package buildkit solves builds through BuildKit's own client: it sends the
+// definition and the context, asks for a reproducible image, and turns BuildKit's
+// status stream into events.
+//
+// It must never know what a key, a Dockerfile or a werf.yaml is, nor where the
+// BuildKit on the other end runs: package embedded starts one in this process.
+package buildkit
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"slipway/stages"
+
+	"github.com/docker/cli/cli/config/types"
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/session"
+	"github.com/moby/buildkit/session/auth/authprovider"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/tonistiigi/fsutil"
+	"golang.org/x/sync/errgroup"
+	"oras.land/oras-go/v2/registry/remote/auth"
+)
+
+// SourceDate is the date of every file that a build adds and of the image
+// itself, in Unix seconds: 1980-01-02 UTC, the first whole day that a zip
+// archive can hold in every time zone. It is part of what makes a manifest a
+// function of its inputs.
+const SourceDate = 315619200
+
+// Credentials finds what a registry host is to be shown; the zero value is
+// nothing.
+type Credentials func(ctx context.Context, host string) (auth.Credential, error)
+
+// Solve runs b on the BuildKit behind c.
+func Solve(ctx context.Context, c *client.Client, b stages.Build, creds Credentials) (ocispec.Descriptor, error) {
+	export, err := exportEntry(b.Repo)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	contexts := make(map[string]fsutil.FS, len(b.Contexts))
+	for name, open := range b.Contexts {
+		contexts[name] = open(cancel)
+	}
+	opt := client.SolveOpt{
+		Exports:     []client.ExportEntry{export},
+		LocalMounts: contexts,
+		Session:     []session.Attachable{authProvider(creds)},
+		Internal:    true, // no build history: it would only grow
+	}
+
+	progress := newProgress(ctx)
+	status := make(chan *client.SolveStatus)
+	var group errgroup.Group
+	group.Go(func() error {
+		for s := range status {
+			progress.status(s)
+		}
+		return nil
+	})
+	resp, err := c.Build(ctx, opt, "", func(ctx context.Context, gw gateway.Client) (*gateway.Result, error) {
+		res, err := gw.Solve(ctx, gateway.SolveRequest{Definition: b.Definition.ToPB(), Evaluate: true})
+		if err != nil {
+			return nil, err
+		}
+		res.AddMeta(exptypes.ExporterImageConfigKey, b.Config)
+		return res, nil
+	}, status)
+	group.Wait() //nolint:errcheck // it returns nil
+	if err != nil {
+		if ctx.Err() != nil {
+			return ocispec.Descriptor{}, fmt.Errorf("building %s: %w", b.Name, context.Cause(ctx))
+		}
+		return ocispec.Descriptor{}, progress.explain(b.Name, err)
+	}
+	return descriptor(resp)
+}
+
+// descriptor reads what the exporter says it has stored.
+func descriptor(resp *client.SolveResponse) (ocispec.Descriptor, error) {
+	var desc ocispec.Descriptor
+	raw, err := base64.StdEncoding.DecodeString(resp.ExporterResponse[exptypes.ExporterImageDescriptorKey])
+	if err != nil {
+		return desc, fmt.Errorf("reading BuildKit's answer: %w", err)
+	}
+	if err := json.Unmarshal(raw, &desc); err != nil {
+		return desc, fmt.Errorf("reading BuildKit's answer: %w", err)
+	}
+	// Annotations are BuildKit's notes on the build (a creation time among them).
+	return ocispec.Descriptor{MediaType: desc.MediaType, Digest: desc.Digest, Size: desc.Size}, nil
+}
+
+// imageAttrs are the exporter attributes that make the manifest a function of
+// the definition: fixed dates, OCI media types, no attestations.
+func imageAttrs() map[string]string {
+	return map[string]string{
+		string(exptypes.OptKeyOCITypes):         "true",
+		string(exptypes.OptKeyRewriteTimestamp): "true",
+		"source-date-epoch":                     strconv.Itoa(SourceDate),
+	}
+}
+
+func authProvider(creds Credentials) session.Attachable {
+	return authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{
+		AuthConfigProvider: func(ctx context.Context, host string, _ []string, _ authprovider.ExpireCachedAuthCheck) (types.AuthConfig, error) {
+			c, err := creds(ctx, host)
+			return types.AuthConfig{
+				Username: c.Username, Password: c.Password,
+				IdentityToken: c.RefreshToken, RegistryToken: c.AccessToken,
+			}, err
+		},
+	})
+}

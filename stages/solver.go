@@ -1,0 +1,65 @@
+package stages
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"slipway/oci"
+
+	"github.com/moby/buildkit/client/llb"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/tonistiigi/fsutil"
+)
+
+// Build is one image to make: everything a solver needs and nothing of where
+// it came from.
+type Build struct {
+	Name       string // for people, "myapp"
+	Platform   ocispec.Platform
+	Definition *llb.Definition // what is run; base images are pinned by digest
+	Config     []byte          // the image's config, JSON, without rootfs
+	// Contexts open the local sources that Definition names. onError is told of
+	// any error of reading a file: fsutil's sender takes a file that cannot be
+	// opened for an empty one, and waits for ever after a read that failed.
+	Contexts map[string]func(onError func(error)) fsutil.FS
+	// Repo is where layers, config and manifest go. They are stored by digest
+	// only: naming the result is the caller's step.
+	Repo oci.Reference
+}
+
+// Solver turns a build into an image stored in Build.Repo and returns the
+// descriptor of its manifest. Progress goes to engine.Emit. Implementations:
+// BuildKit in this process, a remote BuildKit, a fake.
+type Solver interface {
+	Solve(ctx context.Context, b Build) (ocispec.Descriptor, error)
+}
+
+// SolveError is a failed build: the place in the Dockerfile, the cause, and the
+// last lines that the failing step printed.
+type SolveError struct {
+	Image string
+	File  string
+	Line  int      // 1-based; 0 when not known
+	Text  string   // the instruction, as it stands in the file
+	Tail  []string // last lines of the step's output
+	Err   error
+}
+
+// Error shows the instruction under its position; the tail is not in it, since
+// a log that shows the steps has printed it already (see Tail).
+func (e *SolveError) Error() string {
+	var b strings.Builder
+	if e.File != "" && e.Line > 0 {
+		fmt.Fprintf(&b, "%s:%d: ", e.File, e.Line)
+	}
+	b.WriteString(e.Err.Error())
+	if e.Text != "" {
+		for i, line := range strings.Split(e.Text, "\n") {
+			fmt.Fprintf(&b, "\n  %d | %s", e.Line+i, line)
+		}
+	}
+	return b.String()
+}
+
+func (e *SolveError) Unwrap() error { return e.Err }

@@ -1,0 +1,169 @@
+package testenv
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// hints says where each tool of the machine comes from.
+var hints = map[string]string{
+	"git":      "apt-get install git",
+	"skopeo":   "apt-get install skopeo",
+	"runc":     "apt-get install runc",
+	"busybox":  "apt-get install busybox-static",
+	"npm":      "install Node.js with npm (https://nodejs.org)",
+	"apt-get":  "this needs Debian or a system made from it",
+	"dpkg-deb": "apt-get install dpkg",
+}
+
+// Tool returns the path of a tool. helm and crane are the versions of go.mod,
+// built on first use into Go's build cache; the others are the machine's.
+func Tool(t testing.TB, name string) string {
+	t.Helper()
+	switch name {
+	case "helm", "crane":
+		return goTool(t, name)
+	}
+	path, err := exec.LookPath(name)
+	if err == nil {
+		return path
+	}
+	// Debian's runc is in a directory that is in root's PATH only.
+	if path, err = exec.LookPath("/usr/sbin/" + name); err == nil {
+		return path
+	}
+	hint := hints[name]
+	if hint == "" {
+		hint = "install it"
+	}
+	t.Fatalf("the test needs %s, which is not in PATH: %s, or run .ci/deps", name, hint)
+	return ""
+}
+
+var goTools struct {
+	sync.Mutex
+	paths map[string]string
+}
+
+// goTool asks the go command for a tool of go.mod. "-n" builds the tool and
+// prints the path of the executable instead of running it.
+func goTool(t testing.TB, name string) string {
+	t.Helper()
+	goTools.Lock()
+	defer goTools.Unlock()
+	if path := goTools.paths[name]; path != "" {
+		return path
+	}
+	path := strings.TrimSpace(command(t, moduleRoot(), nil, "go", "tool", "-n", name))
+	if goTools.paths == nil {
+		goTools.paths = map[string]string{}
+	}
+	goTools.paths[name] = path
+	return path
+}
+
+// moduleRoot is found from the place of this file, so that tests may run from
+// any directory.
+func moduleRoot() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Join(filepath.Dir(file), "..", "..", "..")
+}
+
+// baseEnv is what every process here may know of the test's environment: where
+// programs are, and where temporary files go. Everything else (WERF_*, GIT_*,
+// CI variables, credentials) would make a test depend on who runs it.
+func baseEnv() []string {
+	env := []string{"LC_ALL=C.UTF-8"}
+	for _, name := range []string{"PATH", "TMPDIR", "GOCOVERDIR"} {
+		if v, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+v)
+		}
+	}
+	return env
+}
+
+// CLI is the program on a machine of its own: with its own home, state, cache
+// and Docker configuration. Two runs of one CLI share them, as on a runner that
+// is kept; a second CLI is another machine.
+type CLI struct {
+	Path string // of the executable
+	Home string // HOME, with the XDG directories under it
+
+	t testing.TB
+}
+
+var slipway struct {
+	sync.Mutex
+	path string
+}
+
+// Slipway builds the program, once per process, and returns it on a fresh
+// machine that lasts as long as the test.
+func Slipway(t testing.TB) *CLI {
+	t.Helper()
+	slipway.Lock()
+	defer slipway.Unlock()
+	if slipway.path == "" {
+		slipway.path = build(t)
+	}
+	return &CLI{Path: slipway.path, Home: t.TempDir(), t: t}
+}
+
+// build builds ./cmd/slipway into the shared cache: a directory of this process
+// would be left behind, as nothing runs when the last test has ended. Go links
+// only when something has changed, and the new file takes the old one's name,
+// so another process that runs the old one is not disturbed.
+func build(t testing.TB) string {
+	t.Helper()
+	root := sha256.Sum256([]byte(moduleRoot())) // each checkout has its own
+	path := cachePath(t, filepath.Join("bin", fmt.Sprintf("slipway-%x", root[:6])))
+	defer lock(t, path)()
+	tmp := path + ".new"
+	env := append(os.Environ(), "CGO_ENABLED=0")
+	command(t, moduleRoot(), env, "go", "build", "-o", tmp, "./cmd/slipway")
+	if err := os.Rename(tmp, path); err != nil {
+		t.Fatalf("keeping the built program: %v", err)
+	}
+	return path
+}
+
+// DockerConfig is the path of the machine's Docker configuration file.
+func (c *CLI) DockerConfig() string { return filepath.Join(c.Home, ".docker", "config.json") }
+
+// Run runs the program in dir with the arguments and, over its clean
+// environment, env ("NAME=value").
+func (c *CLI) Run(dir string, env []string, args ...string) Result {
+	c.t.Helper()
+	return c.RunContext(c.t.Context(), dir, env, args...)
+}
+
+// RunContext is Run with an end: when ctx is done, the program gets the signal
+// of Ctrl-C, and 30 seconds to heed it.
+func (c *CLI) RunContext(ctx context.Context, dir string, env []string, args ...string) Result {
+	c.t.Helper()
+	cmd := interruptible(ctx, c.Path, args...)
+	cmd.Dir = dir
+	cmd.Env = append(baseEnv(),
+		"HOME="+c.Home,
+		"XDG_STATE_HOME="+filepath.Join(c.Home, "state"),
+		"XDG_CACHE_HOME="+filepath.Join(c.Home, "cache"),
+		"XDG_CONFIG_HOME="+filepath.Join(c.Home, "config"),
+		"XDG_DATA_HOME="+filepath.Join(c.Home, "data"),
+		"DOCKER_CONFIG="+filepath.Dir(c.DockerConfig()),
+		"GIT_CONFIG_NOSYSTEM=1",
+	)
+	cmd.Env = append(cmd.Env, env...)
+	r, err := run(cmd)
+	if err != nil && ctx.Err() == nil {
+		c.t.Fatalf("running %s: %v", c.Path, err)
+	}
+	return r
+}

@@ -1,0 +1,161 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"strconv"
+	"time"
+
+	"slipway/engine"
+	"slipway/oci"
+	"slipway/planner"
+	"slipway/planner/diag"
+	"slipway/stages"
+	"slipway/stages/chart"
+)
+
+// PublishOptions are what bundle publish takes beside Options.
+type PublishOptions struct {
+	Tag string
+	Env string // .Values.werf.env
+}
+
+// Publish makes the project's chart with the images it names and publishes it as
+// REPO:TAG. The tag moves when chart and images are there.
+func Publish(ctx context.Context, o Options, p PublishOptions) (_ *Report, err error) {
+	r, err := open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	ref := r.repo.Reference().WithTag(p.Tag)
+	if !validTag.MatchString(p.Tag) {
+		return nil, &diag.Diagnostic{Message: fmt.Sprintf("--tag %q is not a tag", p.Tag), Advice: "a tag has up to 128 of A-Z a-z 0-9 _ . - and begins with none of the last two"}
+	}
+	files, err := chart.Load(r.plan.Source.FS(), r.plan.Chart.Dir)
+	if err != nil {
+		return nil, diagnosed(err)
+	}
+	b := &bundle{run: r, files: files, images: finals(r.plan.Images)}
+	if b.options, err = b.chartOptions(ctx, p); err != nil {
+		return nil, err
+	}
+	node, err := b.node(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	goals := []*engine.Node{r.alias(node, r.repo, ref)}
+	// The chart being there says nothing about its images: people delete tags.
+	for _, image := range b.images {
+		r.barrier.Needs = append(r.barrier.Needs, r.build(image))
+	}
+	report, err := r.execute(ctx, goals)
+	report.Published = []string{ref.String()}
+	return report, err
+}
+
+// diagnosed turns what the chart package says of the user's files into the
+// diagnostic that it is.
+func diagnosed(err error) error {
+	var e *chart.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	return &diag.Diagnostic{File: e.File, Line: e.Line, Source: e.Source, Message: e.Message, Advice: e.Advice}
+}
+
+// bundle is a chart on its way to being published.
+type bundle struct {
+	*run
+	files   *chart.Source
+	images  []*planner.Image
+	options chart.Options // all but the images
+}
+
+func (b *bundle) chartOptions(ctx context.Context, p PublishOptions) (chart.Options, error) {
+	ref := b.repo.Reference()
+	o := chart.Options{
+		Project: b.plan.Project, Version: chart.VersionForTag(p.Tag), AppVersion: b.plan.Chart.AppVersion,
+		Repo: b.imageRepo(), Env: p.Env,
+	}
+	if !ref.IsLayout() {
+		// Helm finds a chart in a registry by the last component of its repository.
+		o.ChartName = path.Base(ref.Repository)
+	}
+	if b.files.MentionsCommit() {
+		commit, err := b.plan.Source.Commit(ctx)
+		if err != nil {
+			return o, err
+		}
+		o.Commit = &chart.Commit{Hash: commit.Hash, Date: time.Unix(commit.Unix, 0)}
+	}
+	return o, nil
+}
+
+// imageRepo is how the chart names the repository of its images.
+func (b *bundle) imageRepo() string {
+	ref := b.repo.Reference()
+	if ref.IsLayout() {
+		ref = localReference(b.plan.Project)
+	}
+	return ref.Name()
+}
+
+// localReference names images that are in a layout: where the layout is must not
+// show in what is published, and no cluster could pull from it.
+func localReference(project string) oci.Reference {
+	return oci.Reference{Registry: "localhost", Repository: project}
+}
+
+// node is the chart stage: its key is everything that enters the archive, with
+// the images' keys for the digests that are not known yet.
+func (b *bundle) node(ctx context.Context, ref oci.Reference) (*engine.Node, error) {
+	dir, err := b.plan.Source.Context(b.plan.Chart.Dir)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := dir.Listing(ctx, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	o := b.options
+	w := engine.NewKeyWriter("chart", 1, b.run.options.Project.KeyTrace)
+	w.Field("project", o.Project)
+	w.Field("name", o.ChartName)
+	w.Field("version", o.Version)
+	w.Field("app version", o.AppVersion)
+	w.Field("images in", o.Repo)
+	w.Field("env", o.Env)
+	if o.Commit != nil {
+		w.Field("commit", o.Commit.Hash+" "+strconv.FormatInt(o.Commit.Date.Unix(), 10))
+	}
+	for _, e := range entries {
+		if !e.Mode.IsDir() {
+			w.Field("file", e.Identity())
+		}
+	}
+	needs := make([]*engine.Node, len(b.images))
+	for i, image := range b.images {
+		w.Field("image", image.Name+" "+image.Key.String())
+		needs[i] = b.build(image)
+	}
+	key := w.Sum()
+	return &engine.Node{
+		ID: "chart " + ref.String(), Kind: "chart", Key: key, Needs: needs,
+		Stage: stages.NewChart(b.repo, key, b.pack),
+	}, nil
+}
+
+// pack makes the archive, now that the images' digests are known.
+func (b *bundle) pack(images []stages.Image) (*chart.Package, error) {
+	o := b.options
+	for i, image := range images {
+		o.Images = append(o.Images, chart.Image{
+			Name: b.images[i].Name, Repo: o.Repo, Tag: image.Tag, Digest: image.Desc.Digest.String(),
+		})
+	}
+	pkg, err := b.files.Package(o)
+	return pkg, diagnosed(err)
+}

@@ -1,0 +1,178 @@
+// Package pipeline joins the parts: it plans a project, turns the plan into a
+// graph of stages, and runs it. One function per verb of the program.
+//
+// It must never know flags or environment variables, nor how any stage does its
+// work: it decides which stages there are and what needs what.
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"slipway/engine"
+	"slipway/oci"
+	"slipway/planner"
+	"slipway/planner/diag"
+	"slipway/stages"
+
+	"github.com/containerd/platforms"
+)
+
+// Options are what every verb takes. The zero value works on the project in the
+// current directory and its own layout below the state directory.
+type Options struct {
+	Project  planner.Options
+	Repo     string // where images are kept; "" is the project's own layout
+	Registry oci.Options
+	// Parallel is how many builds run at once; 0 means DefaultParallel.
+	Parallel int
+	// RequireBuilt makes a missing image an error instead of a build.
+	RequireBuilt bool
+	// StateDir is where layouts and BuildKit's state are; "" is the XDG state
+	// directory.
+	StateDir string
+	Sinks    []engine.Sink
+}
+
+// DefaultParallel is the reference's default of --parallel-tasks-limit.
+const DefaultParallel = 5
+
+// run is one execution of a verb.
+type run struct {
+	options Options
+	plan    *planner.Plan
+	session *oci.Session
+	bases   *bases
+	repo    oci.Repository
+	solver  solver
+	builds  map[*planner.Image]*engine.Node
+	labels  map[*planner.Image]*engine.Node
+	barrier *engine.Node // needs all that must be there before an alias moves
+}
+
+// solver is a stages.Solver with an end.
+type solver interface {
+	stages.Solver
+	Close() error
+}
+
+// open plans the project and opens its repository; nothing is asked of a
+// registry yet.
+func open(ctx context.Context, o Options) (*run, error) {
+	if o.StateDir == "" {
+		dir, err := stateDir()
+		if err != nil {
+			return nil, err
+		}
+		o.StateDir = dir
+	}
+	session, err := oci.NewSession(o.Registry)
+	if err != nil {
+		return nil, err
+	}
+	b := &bases{session: session}
+	o.Project.Bases = b
+	plan, err := planner.Load(ctx, o.Project)
+	if err != nil {
+		return nil, err
+	}
+	r := &run{options: o, plan: plan, session: session, bases: b, builds: map[*planner.Image]*engine.Node{}, labels: map[*planner.Image]*engine.Node{}}
+	r.barrier = &engine.Node{ID: "barrier", Stage: stages.Barrier{}}
+	r.solver = newSolver(o.StateDir, session)
+	r.repo, err = r.repository(o.Repo)
+	if err != nil {
+		return nil, errors.Join(err, r.close())
+	}
+	return r, nil
+}
+
+// close ends what the run started: BuildKit and git.
+func (r *run) close() error {
+	return errors.Join(r.solver.Close(), r.plan.Close())
+}
+
+// repository opens the place that --repo names.
+func (r *run) repository(name string) (oci.Repository, error) {
+	if name == "" {
+		name = "oci:" + filepath.Join(r.options.StateDir, "repos", r.plan.Project)
+	}
+	ref, err := oci.ParseReference(name)
+	if err != nil {
+		return nil, &diag.Diagnostic{Message: fmt.Sprintf("--repo: %v", err)}
+	}
+	if ref.Tag != "" || ref.Digest != "" {
+		return nil, &diag.Diagnostic{Message: fmt.Sprintf("--repo %s: a repository has no tag", name), Advice: "write " + ref.Name()}
+	}
+	return r.session.Repository(ref)
+}
+
+// build is the node that makes an image; one per image and run.
+func (r *run) build(image *planner.Image) *engine.Node {
+	if node := r.builds[image]; node != nil {
+		return node
+	}
+	recipe := func(ctx context.Context) (stages.Build, error) {
+		if r.options.RequireBuilt {
+			return stages.Build{}, fmt.Errorf("image %q is not built: %s does not exist; run slipway build without --require-built-images",
+				image.Name, r.repo.Reference().WithTag(image.Key.String()))
+		}
+		return r.solvable(ctx, image)
+	}
+	node := &engine.Node{
+		ID: "build " + image.Name, Kind: "build", Key: image.Key,
+		Stage: stages.NewBuild(r.repo, image.Key, recipe, r.solver),
+	}
+	r.builds[image] = node
+	return node
+}
+
+// solvable asks for the real base images and makes the definition to build.
+func (r *run) solvable(ctx context.Context, image *planner.Image) (stages.Build, error) {
+	builder := platforms.DefaultSpec()
+	builder.OS = "linux"
+	s, err := image.Recipe.Solvable(ctx, r.bases, platforms.Normalize(builder))
+	if err != nil {
+		return stages.Build{}, err
+	}
+	platform, err := platforms.Parse(image.Platform)
+	if err != nil {
+		return stages.Build{}, err
+	}
+	return stages.Build{Name: image.Name, Platform: platform, Definition: s.Definition, Config: s.Config, Contexts: s.Contexts}, nil
+}
+
+// execute runs the graph behind goals.
+func (r *run) execute(ctx context.Context, goals []*engine.Node) (*Report, error) {
+	parallel := r.options.Parallel
+	if parallel == 0 {
+		parallel = DefaultParallel
+	}
+	report, err := engine.Run(ctx, goals, engine.Options{
+		Limits: map[string]int{"build": parallel},
+		Sinks:  r.options.Sinks,
+	})
+	return &Report{Report: report, Requests: r.session.Requests()}, err
+}
+
+// Report is what a run did, and what it asked of registries.
+type Report struct {
+	*engine.Report
+	Requests oci.Stats
+	// Published are the names that people can use now, in the order of the plan.
+	Published []string
+}
+
+// stateDir is $XDG_STATE_HOME/slipway (XDG Base Directory Specification 0.8).
+func stateDir() (string, error) {
+	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "slipway"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("finding the state directory: %w; set XDG_STATE_HOME", err)
+	}
+	return filepath.Join(home, ".local", "state", "slipway"), nil
+}

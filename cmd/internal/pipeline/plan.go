@@ -1,0 +1,47 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+)
+
+// PlanDocument is the output of `slipway plan --output json`. Fields are added,
+// never renamed or removed.
+type PlanDocument struct {
+	Project string      `json:"project"`
+	Repo    string      `json:"repo"`
+	Images  []PlanImage `json:"images"` // in the order of werf.yaml
+}
+
+// PlanImage is one image of a PlanDocument.
+type PlanImage struct {
+	Name     string   `json:"name"`
+	Platform string   `json:"platform"`
+	Key      string   `json:"key"` // 64 hexadecimal digits
+	Ref      string   `json:"ref"` // REPO:<key>
+	Final    bool     `json:"final"`
+	Bases    []string `json:"bases"` // images of FROM and COPY --from, by name
+	Needs    []string `json:"needs"` // names of the project's images that this one is made from
+}
+
+// Plan tells what the planner decided. It asks no registry and builds nothing.
+func Plan(ctx context.Context, o Options) (_ *PlanDocument, err error) {
+	r, err := open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	repo := r.repo.Reference()
+	if r.options.Repo == "" {
+		repo = localReference(r.plan.Project)
+	}
+	doc := &PlanDocument{Project: r.plan.Project, Repo: repo.String(), Images: []PlanImage{}}
+	for _, image := range r.plan.Images {
+		doc.Images = append(doc.Images, PlanImage{
+			Name: image.Name, Platform: image.Platform, Key: image.Key.String(),
+			Ref: repo.WithTag(image.Key.String()).String(), Final: image.Final,
+			Bases: append([]string{}, image.Recipe.Bases...), Needs: []string{},
+		})
+	}
+	return doc, nil
+}

@@ -106,7 +106,6 @@ var laterFlags = []string{
 // progress is shown.
 type runFlags struct {
 	pipeline.Options
-	mirrors  []string
 	parallel bool
 	progress string
 }

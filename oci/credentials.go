@@ -41,7 +41,7 @@ func newCredentialStore(dir string) *credentialStore {
 func (c *credentialStore) get(ctx context.Context, registry string) (auth.Credential, error) {
 	store, err := c.store()
 	if err != nil {
-		return auth.EmptyCredential, fmt.Errorf("reading the Docker configuration: %w", err)
+		return auth.EmptyCredential, fmt.Errorf("reading the Docker configuration %s: %w", c.path, err)
 	}
 	credential, err := credentials.Credential(store)(ctx, registry)
 	if err != nil {

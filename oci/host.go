@@ -31,6 +31,8 @@ type host struct {
 	repos   []string                 // to ask tokens for
 	writing bool                     // something was written: ask for push, too
 	gates   map[string]chan struct{} // by token scopes
+
+	dialError error // the first, if the host cannot be reached
 }
 
 func (s *Session) host(name string) *host {
@@ -166,5 +168,20 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 		}
 		defer leave()
 	}
-	return c.auth.Do(req.WithContext(ctx))
+	resp, err := c.auth.Do(req.WithContext(ctx))
+	if isDialError(err) && ctx.Err() == nil {
+		err = c.host.unreachable(err)
+	}
+	return resp, err
+}
+
+// unreachable is the first error of connecting to the host: however many requests
+// fail by it, it is one cause, and is to be told once.
+func (h *host) unreachable(err error) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.dialError == nil {
+		h.dialError = err
+	}
+	return h.dialError
 }

@@ -15,19 +15,18 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"runtime"
 	"slices"
 	"strings"
 
 	"slipway/engine"
 	"slipway/planner/diag"
 	"slipway/planner/dockerfile"
+	"slipway/planner/lock"
 	"slipway/planner/source"
 	"slipway/planner/werfyaml"
 
 	"github.com/containerd/platforms"
 	"github.com/moby/patternmatcher/ignorefile"
-	"golang.org/x/sync/errgroup"
 )
 
 // Options are a plan's parameters. The zero value plans the project in the
@@ -36,8 +35,14 @@ type Options struct {
 	Dir         string   // the project; "" is the current directory
 	GitWorkTree string   // as git's --work-tree; "" lets git find it
 	Config      string   // werf.yaml's path in the project; "" is the default
+	Env         string   // the environment's name, for templates and charts
 	Images      []string // names; none means all
-	Platform    string   // OS/ARCH[/VARIANT] that images are built for
+	Platforms   []string // OS/ARCH[/VARIANT] each; none means what werf.yaml says, else linux on this machine's
+	// RepoName is where images are kept, as their references say it; "" is
+	// localhost/PROJECT. It enters a key only where an image is made to hold it.
+	RepoName string
+	// NoLock plans as if there were no lock file: to write one.
+	NoLock bool
 	// Bases answers for the rare Dockerfile whose base decides what is read.
 	Bases dockerfile.ConfigResolver
 	// KeyTrace gets every byte that enters a key; nil is off.
@@ -50,6 +55,7 @@ type Plan struct {
 	Images  []*Image // in the order of werf.yaml
 	Chart   Chart
 	Source  *source.Source
+	Lock    *lock.File // nil if the commit has none: bases float
 }
 
 // Chart says where the chart's files are.
@@ -60,11 +66,19 @@ type Chart struct {
 
 // Image is one image of the project, planned.
 type Image struct {
-	Name     string
-	Platform string
-	Final    bool
+	Name   string
+	Final  bool
+	Key    engine.Key // of the build, or of the index over several
+	Builds []*Build   // one per platform
+	Needs  []*Image   // the project's images that this one is made from
+}
+
+// Build is an image for one platform.
+type Build struct {
+	Platform platforms.Platform
 	Key      engine.Key
 	Recipe   *dockerfile.Recipe
+	Needs    []*Build // in the order that Recipe wants them in
 }
 
 // Load plans the project. Close the plan when done: a git process serves it.
@@ -82,10 +96,6 @@ func Load(ctx context.Context, o Options) (_ *Plan, err error) {
 	if err != nil {
 		return nil, err
 	}
-	platform, err := parsePlatform(o.Platform)
-	if err != nil {
-		return nil, err
-	}
 	chosen, err := choose(config, o.Images)
 	if err != nil {
 		return nil, err
@@ -94,24 +104,29 @@ func Load(ctx context.Context, o Options) (_ *Plan, err error) {
 		Project: config.Meta.Project,
 		Chart:   Chart{Dir: config.Meta.ChartDir, AppVersion: config.Meta.AppVersion},
 		Source:  src,
-		Images:  make([]*Image, len(chosen)),
 	}
-	errs := make([]error, len(chosen))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	if o.KeyTrace != nil {
-		group.SetLimit(1) // a trace is read from top to bottom
+	if o.RepoName == "" {
+		o.RepoName = "localhost/" + p.Project
 	}
-	for i, image := range chosen {
-		group.Go(func() error {
-			p.Images[i], errs[i] = planImage(ctx, src, image, platform, o)
-			return ctx.Err()
-		})
+	if !o.NoLock {
+		if p.Lock, err = readLock(src.FS()); err != nil {
+			return nil, err
+		}
 	}
-	if err := group.Wait(); err != nil {
-		return nil, err
+	p.Images, err = planImages(ctx, p, chosen, o)
+	return p, err
+}
+
+// readLock reads the lock file of the commit; nil if it has none.
+func readLock(files fs.FS) (*lock.File, error) {
+	text, err := fs.ReadFile(files, lock.FileName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
-	return p, errors.Join(errs...)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", lock.FileName, err)
+	}
+	return lock.Parse(lock.FileName, text)
 }
 
 // badInput marks what is the user's to mend: there is no project to plan.
@@ -174,39 +189,6 @@ func choose(config *werfyaml.Config, names []string) ([]werfyaml.Image, error) {
 	return chosen, nil
 }
 
-func planImage(ctx context.Context, src *source.Source, image werfyaml.Image, platform platforms.Platform, o Options) (*Image, error) {
-	files, err := src.Context(image.Context)
-	if err != nil {
-		return nil, image.At("context").Errorf("image %q: %v", image.Name, err)
-	}
-	if len(image.ContextAddFiles) > 0 {
-		if files, err = files.WithFiles(ctx, image.ContextAddFiles); err != nil {
-			return nil, image.At("contextAddFiles").Errorf("image %q: %v", image.Name, err)
-		}
-	}
-	name := path.Join(image.Context, image.Dockerfile)
-	text, err := fs.ReadFile(src.FS(), name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, image.At("dockerfile").Errorf("image %q: no file %s in the commit", image.Name, name).
-			Advise("commit it, or correct the path: dockerfile is relative to context")
-	}
-	if err != nil {
-		return nil, image.At("dockerfile").Errorf("image %q: %v", image.Name, err)
-	}
-	ignore, err := ignorePatterns(src.FS(), name, image.Context)
-	if err != nil {
-		return nil, err
-	}
-	recipe, err := dockerfile.Plan(ctx, dockerfile.Input{
-		Path: name, Text: text, Target: image.Target, Args: image.Args,
-		Platform: platform, Context: files, Ignore: ignore, Bases: o.Bases, Trace: o.KeyTrace,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("image %q: %w", image.Name, err)
-	}
-	return &Image{Name: image.Name, Platform: platforms.FormatAll(platform), Final: image.Final, Key: recipe.Key, Recipe: recipe}, nil
-}
-
 // ignorePatterns reads the ignore file that belongs to a Dockerfile: its own,
 // else the context's.
 func ignorePatterns(files fs.FS, dockerfile, context string) ([]string, error) {
@@ -226,18 +208,4 @@ func ignorePatterns(files fs.FS, dockerfile, context string) ([]string, error) {
 		return patterns, nil
 	}
 	return nil, nil
-}
-
-// parsePlatform reads --platform. Images are Linux images unless it says more.
-func parsePlatform(s string) (platforms.Platform, error) {
-	if s == "" {
-		p := platforms.DefaultSpec()
-		p.OS, p.OSVersion, p.OSFeatures = "linux", "", nil
-		return platforms.Normalize(p), nil
-	}
-	p, err := platforms.Parse(s)
-	if err != nil || !strings.Contains(s, "/") {
-		return p, &diag.Diagnostic{Message: fmt.Sprintf("--platform %q is not a platform", s), Advice: "write OS/ARCH, for example linux/amd64"}
-	}
-	return platforms.Normalize(p), nil
 }

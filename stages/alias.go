@@ -5,6 +5,8 @@ import (
 
 	"slipway/engine"
 	"slipway/oci"
+
+	"golang.org/x/sync/semaphore"
 )
 
 // Delivery is the result of Deliver: the image is where the alias will be.
@@ -29,6 +31,7 @@ func (p Published) Unchanged() bool { return !p.moved }
 type Deliver struct {
 	Source, Target oci.Repository
 	Alias          string
+	Copies         *semaphore.Weighted // bounds copies, not look-ups; nil is no bound
 }
 
 // Find has nothing to go by: what the alias should name is known when the image
@@ -50,6 +53,12 @@ func (s *Deliver) Run(ctx context.Context, needs []engine.Result) (engine.Result
 	}
 	if s.Target == s.Source {
 		return Delivery{Image: image}, nil
+	}
+	if s.Copies != nil {
+		if err := s.Copies.Acquire(ctx, 1); err != nil {
+			return nil, err
+		}
+		defer s.Copies.Release(1)
 	}
 	err = oci.Copy(ctx, s.Source, s.Target, image.Desc, func(done, total int64) {
 		engine.Emit(ctx, engine.Event{Kind: engine.EventBytes, Step: "copying", Current: done, Total: total})

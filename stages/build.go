@@ -8,8 +8,9 @@ import (
 )
 
 // Recipe makes the build that a key stands for, when it has to be done: it may
-// ask registries for base images.
-type Recipe func(ctx context.Context) (Build, error)
+// ask registries for base images. images are the project's own that this one is
+// made from, in the order of the node's needs.
+type Recipe func(ctx context.Context, images []Image) (Build, error)
 
 // BuildStage makes an image with the solver and keeps it under its key tag.
 type BuildStage struct {
@@ -25,8 +26,12 @@ func NewBuild(repo oci.Repository, key engine.Key, recipe Recipe, solver Solver)
 
 // Run solves the build. Everything that the key tag names is in the repository
 // before the tag is.
-func (s *BuildStage) Run(ctx context.Context, _ []engine.Result) (engine.Result, error) {
-	build, err := s.recipe(ctx)
+func (s *BuildStage) Run(ctx context.Context, needs []engine.Result) (engine.Result, error) {
+	images, err := all(needs)
+	if err != nil {
+		return nil, err
+	}
+	build, err := s.recipe(ctx, images)
 	if err != nil {
 		return nil, err
 	}

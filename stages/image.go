@@ -23,7 +23,12 @@ type Image struct {
 	Repo oci.Reference // without tag
 	Tag  string        // the key tag
 	Desc ocispec.Descriptor
+
+	found bool
 }
+
+// Unchanged tells that Run found the image as it should be.
+func (i Image) Unchanged() bool { return i.found }
 
 // Ref is the image's reference by its key tag.
 func (i Image) Ref() string { return i.Repo.WithTag(i.Tag).String() }
@@ -59,6 +64,19 @@ func (k keyed) image(desc ocispec.Descriptor) Image {
 
 // only returns the single image that a stage needs.
 func only(needs []engine.Result) (Image, error) { return need[Image](needs) }
+
+// all returns the images that a stage needs.
+func all(needs []engine.Result) ([]Image, error) {
+	images := make([]Image, len(needs))
+	for i := range needs {
+		image, err := only(needs[i:])
+		if err != nil {
+			return nil, err
+		}
+		images[i] = image
+	}
+	return images, nil
+}
 
 // need returns the first of a stage's needs as what it must be.
 func need[T any](needs []engine.Result) (T, error) {

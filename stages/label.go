@@ -3,6 +3,7 @@ package stages
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -67,8 +68,11 @@ func addLabels(config []byte, labels map[string]string) ([]byte, error) {
 	if err := json.Unmarshal(config, &image); err != nil {
 		return nil, err
 	}
+	if image == nil {
+		return nil, errors.New("its config is null")
+	}
 	inner := map[string]json.RawMessage{}
-	if raw, ok := image["config"]; ok {
+	if raw, ok := image["config"]; ok && string(raw) != "null" {
 		if err := json.Unmarshal(raw, &inner); err != nil {
 			return nil, err
 		}

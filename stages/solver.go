@@ -19,10 +19,14 @@ type Build struct {
 	Platform   ocispec.Platform
 	Definition *llb.Definition // what is run; base images are pinned by digest
 	Config     []byte          // the image's config, JSON, without rootfs
+	BaseConfig []byte          // of the image that it is based on: its layers stay as they are; nil for scratch
 	// Contexts open the local sources that Definition names. onError is told of
 	// any error of reading a file: fsutil's sender takes a file that cannot be
 	// opened for an empty one, and waits for ever after a read that failed.
 	Contexts map[string]func(onError func(error)) fsutil.FS
+	// LayoutStore is the name under which Definition reads images of the project
+	// from Repo, if that is a layout; "" if it reads none.
+	LayoutStore string
 	// Repo is where layers, config and manifest go. They are stored by digest
 	// only: naming the result is the caller's step.
 	Repo oci.Reference

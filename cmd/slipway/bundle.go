@@ -20,7 +20,6 @@ func publishCommand() *cobra.Command {
 	r.project(f)
 	r.running(f)
 	f.str(&p.Tag, "tag", "Publish the bundle under this tag; a version becomes the chart's version")
-	f.str(&p.Env, "env", "The environment's name, .Values.werf.env in the chart")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		o, err := r.options(nil)
 		if err != nil {

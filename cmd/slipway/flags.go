@@ -71,7 +71,11 @@ func (f *flags) fromEnvironment(environ []string) error {
 		}
 		for _, entry := range environ {
 			name, value, _ := strings.Cut(entry, "=")
-			if name != variable && (!isList(flag) || !strings.HasPrefix(name, variable+"_")) || value == "" {
+			matches := name == variable
+			if isList(flag) {
+				matches = strings.HasPrefix(name, variable+"_")
+			}
+			if !matches || value == "" {
 				continue
 			}
 			if err := f.Set(flag.Name, value); err != nil {
@@ -106,8 +110,9 @@ var laterFlags = []string{
 // progress is shown.
 type runFlags struct {
 	pipeline.Options
-	parallel bool
-	progress string
+	parallel  bool
+	progress  string
+	platforms string
 }
 
 // project adds the flags that say what is planned.
@@ -115,7 +120,8 @@ func (r *runFlags) project(f *flags) {
 	f.str(&r.Project.Dir, "dir", "The project's directory (default: the current one)")
 	f.str(&r.Project.GitWorkTree, "git-work-tree", "The git work tree that holds the project (default: found from --dir)")
 	f.str(&r.Project.Config, "config", "The configuration file, relative to the project (default: werf.yaml or werf.yml)")
-	f.str(&r.Project.Platform, "platform", "Build for this platform, OS/ARCH[/VARIANT] (default: linux on this machine's architecture)")
+	f.str(&r.Project.Env, "env", "The environment's name, .Values.werf.env in the chart")
+	f.str(&r.platforms, "platform", "Build for these platforms, OS/ARCH[/VARIANT] separated by commas (default: what werf.yaml says, else linux on this machine's architecture)")
 	f.str(&r.Repo, "repo", "Keep images in this repository: HOST/NAME, or oci:DIR for an OCI layout (default: a layout of the project's own in the state directory)")
 	f.registry(r)
 }
@@ -146,8 +152,10 @@ func (r *runFlags) options(images []string) (pipeline.Options, error) {
 	case r.Parallel <= 0:
 		r.Parallel = unlimited
 	}
-	if strings.Contains(r.Project.Platform, ",") {
-		return r.Options, &usageError{fmt.Errorf("--platform %s: several platforms at once are not supported yet; give one", r.Project.Platform)}
+	for name := range strings.SplitSeq(r.platforms, ",") {
+		if name = strings.TrimSpace(name); name != "" && !slices.Contains(r.Project.Platforms, name) {
+			r.Project.Platforms = append(r.Project.Platforms, name)
+		}
 	}
 	return r.Options, nil
 }

@@ -37,6 +37,8 @@ func main() {
 func execute(ctx context.Context, args []string) int {
 	root := rootCommand()
 	root.SetArgs(args)
+	understood := false // by cobra, which returns what it does not as plain errors
+	root.PersistentPreRun = func(*cobra.Command, []string) { understood = true }
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
@@ -46,7 +48,7 @@ func execute(ctx context.Context, args []string) int {
 		fmt.Fprintln(os.Stderr, "Error:", err)
 	}
 	var usage *usageError
-	if errors.As(err, &usage) || diag.Is(err) {
+	if !understood || errors.As(err, &usage) || diag.Is(err) {
 		return exitInvalid
 	}
 	return exitFailed
@@ -64,7 +66,7 @@ func rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	bundle := &cobra.Command{Use: "bundle", Short: "Work with bundles: a chart and the images that it names"}
 	bundle.AddCommand(publishCommand())
-	root.AddCommand(buildCommand(), exportCommand(), bundle, planCommand(), versionCommand())
+	root.AddCommand(buildCommand(), exportCommand(), bundle, planCommand(), lockCommand(), versionCommand())
 	return root
 }
 

@@ -12,11 +12,10 @@ import (
 
 const localScheme = "local://"
 
-// rewriteSources passes every source operation of a definition through edit and
-// recomputes the digests of everything above, so that two definitions that
+// rewrite passes every operation of a definition through edit and recomputes the digests of everything above, so that two definitions that
 // differ only in what edit levels become byte for byte the same. The result
 // shares nothing with def.
-func rewriteSources(def *llb.Definition, edit func(*pb.SourceOp)) (*llb.Definition, error) {
+func rewrite(def *llb.Definition, edit func(*pb.Op)) (*llb.Definition, error) {
 	out := &llb.Definition{
 		Def:         make([][]byte, 0, len(def.Def)),
 		Metadata:    make(map[digest.Digest]llb.OpMetadata, len(def.Metadata)),
@@ -35,9 +34,7 @@ func rewriteSources(def *llb.Definition, edit func(*pb.SourceOp)) (*llb.Definiti
 			}
 			in.Digest = to
 		}
-		if src := op.GetSource(); src != nil {
-			edit(src)
-		}
+		edit(&op)
 		edited, err := proto.MarshalOptions{Deterministic: true}.Marshal(&op)
 		if err != nil {
 			return nil, fmt.Errorf("writing the build definition: %w", err)
@@ -62,13 +59,41 @@ func rewriteSources(def *llb.Definition, edit func(*pb.SourceOp)) (*llb.Definiti
 
 // canonical is the definition as it is hashed. What a local source reads is
 // hashed as a listing of files, so its attributes (a random id, the session,
-// hints, the patterns themselves) are dropped.
-func canonical(def *llb.Definition) (*llb.Definition, error) {
-	return rewriteSources(def, func(src *pb.SourceOp) {
-		if strings.HasPrefix(src.Identifier, localScheme) {
-			src.Attrs = nil
+// hints, the patterns themselves) are dropped; an image of the project is its key.
+func canonical(def *llb.Definition, project images) (*llb.Definition, error) {
+	return rewrite(def, func(op *pb.Op) {
+		if src := op.GetSource(); src != nil {
+			if strings.HasPrefix(src.Identifier, localScheme) {
+				src.Attrs = nil
+			}
+			project.byKey(src)
+		}
+		if exec := op.GetExec(); exec != nil {
+			levelExec(exec)
 		}
 	})
+}
+
+// levelExec drops what only says how a RUN is run: proxies, how a cache mount is
+// shared, whether a secret or ssh socket may be absent.
+func levelExec(exec *pb.ExecOp) {
+	if exec.Meta != nil {
+		exec.Meta.ProxyEnv = nil
+	}
+	for _, m := range exec.Mounts {
+		if m.CacheOpt != nil {
+			m.CacheOpt.Sharing = 0
+		}
+		if m.SecretOpt != nil {
+			m.SecretOpt.Optional = false
+		}
+		if m.SSHOpt != nil {
+			m.SSHOpt.Optional = false
+		}
+	}
+	for _, s := range exec.Secretenv {
+		s.Optional = false
+	}
 }
 
 // root is the digest of the operation whose result is the image: through its
@@ -83,6 +108,10 @@ func root(def *llb.Definition) digest.Digest {
 // sources lists the source operations of a definition.
 func sources(def *llb.Definition) ([]*pb.SourceOp, error) {
 	var out []*pb.SourceOp
-	_, err := rewriteSources(def, func(src *pb.SourceOp) { out = append(out, src) })
+	_, err := rewrite(def, func(op *pb.Op) {
+		if src := op.GetSource(); src != nil {
+			out = append(out, src)
+		}
+	})
 	return out, err
 }

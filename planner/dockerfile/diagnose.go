@@ -27,6 +27,10 @@ func diagnose(in Input, err error) error {
 			}
 		}
 	}
+	var resolve *resolveError
+	if errors.As(err, &resolve) {
+		return &solveError{diagnostic: &d, cause: err}
+	}
 	return &d
 }
 
@@ -44,6 +48,9 @@ func (e *solveError) Unwrap() error { return e.cause }
 // is linked in and never pulled.
 func checkSyntax(in Input) error {
 	ref, line, loc, ok := parser.DetectSyntax(in.Text)
+	if arg, set := in.Args["BUILDKIT_SYNTAX"]; set { // it wins over the file's line
+		ref, line, loc, ok = arg, "", nil, true
+	}
 	if !ok {
 		return nil
 	}

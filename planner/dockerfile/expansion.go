@@ -2,6 +2,7 @@ package dockerfile
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -16,7 +17,8 @@ import (
 // that are expanded with variables which only the real base may define.
 type expansion struct {
 	// words are all words with a variable in them, of the instructions that the
-	// target reaches, in the order of the file.
+	// target reaches, in the order of the file: STAGE.INSTRUCTION.WORD TEXT, stages
+	// counted among those that are reached.
 	words []string
 	// needsBase is set when a path that is read from the context depends on a
 	// variable that the Dockerfile does not define: the base decides what is read.
@@ -58,6 +60,9 @@ func expand(text []byte, target string, args, predefined map[string]string) (exp
 		if j, ok := w.byName[strings.ToLower(stages[i].BaseName)]; ok {
 			w.bases[i] = j
 		}
+		if j := w.bases[i]; j >= 0 {
+			stages[i].Commands = append(triggers(stages[j]), stages[i].Commands...)
+		}
 		if stages[i].Name != "" {
 			w.byName[strings.ToLower(stages[i].Name)] = i
 		}
@@ -85,6 +90,12 @@ type walker struct {
 	byName map[string]int
 	bases  []int // per stage: the stage it is based on, or -1
 	out    expansion
+
+	// Where the walk is: a word counts with its place, or two instructions could
+	// swap their words.
+	walked int // reached stages that are behind
+	at     int // instruction in the stage
+	word   int // in the instruction
 }
 
 // reach marks i and every stage that it needs.
@@ -125,7 +136,8 @@ func (w *walker) stage(i int, known []variables) variables {
 	if b := w.bases[i]; b >= 0 {
 		maps.Copy(vars, known[b])
 	}
-	for _, cmd := range w.stages[i].Commands {
+	for n, cmd := range w.stages[i].Commands {
+		w.at, w.word = n, 0
 		w.command(cmd, vars)
 		switch c := cmd.(type) {
 		case *instructions.ArgCommand:
@@ -150,7 +162,26 @@ func (w *walker) stage(i int, known []variables) variables {
 			maps.Copy(vars, set)
 		}
 	}
+	w.walked++
 	return vars
+}
+
+// triggers are the ONBUILD instructions of a stage, which run in the stages
+// that are based on it.
+func triggers(s instructions.Stage) []instructions.Command {
+	var out []instructions.Command
+	for _, cmd := range s.Commands {
+		if c, ok := cmd.(*instructions.OnbuildCommand); ok {
+			ast, err := parser.Parse(strings.NewReader(c.Expression))
+			if err != nil || len(ast.AST.Children) != 1 {
+				continue
+			}
+			if t, err := instructions.ParseCommand(ast.AST.Children[0]); err == nil {
+				out = append(out, t)
+			}
+		}
+	}
+	return out
 }
 
 // command records the words of one instruction that are subject to expansion.
@@ -168,8 +199,9 @@ func (w *walker) command(cmd instructions.Command, vars variables) {
 		readsContext = func(word string) bool { return mountsFromContext(c, word) }
 	}
 	record := func(word string) (string, error) {
+		w.word++
 		if strings.Contains(word, "$") {
-			w.out.words = append(w.out.words, word)
+			w.out.words = append(w.out.words, fmt.Sprintf("%d.%d.%d %s", w.walked, w.at, w.word, word))
 			if _, ok := w.value(word, vars); !ok && readsContext(word) {
 				w.out.needsBase = true
 			}

@@ -272,12 +272,30 @@ func TestWhatTheBaseCouldTellApart(t *testing.T) {
 		{"RUN --mount=type=cache,target=/c/$FOO true", "RUN --mount=type=cache,target=/c/$BAR true"},
 		{"ARG A=$FOO\nRUN true", "ARG A=$BAR\nRUN true"},
 		{"ONBUILD RUN a", "ONBUILD RUN b"},
+		// The same words in other places.
+		{"ENV A=$FOO\nENV B=", "ENV A=\nENV B=$FOO"},
+		{"ENV A=$FOO B=", "ENV A= B=$FOO"},
+		{"LABEL a=$FOO b=", "LABEL a= b=$FOO"},
+		{"ARG A=$FOO\nARG B=\nRUN true", "ARG A=\nARG B=$FOO\nRUN true"},
+		{"COPY --chown=$FOO file /x\nCOPY file /y", "COPY file /x\nCOPY --chown=$FOO file /y"},
+		{"COPY <<EOF /f\n$FOO\nEOF\nCOPY <<EOF /g\n\nEOF", "COPY <<EOF /f\n\nEOF\nCOPY <<EOF /g\n$FOO\nEOF"},
+		{"ENV A=$FOO\nFROM base\nENV A=\nCOPY --from=0 /x /x\nRUN true", "ENV A=\nFROM base\nENV A=$FOO\nCOPY --from=0 /x /x\nRUN true"},
+		// The base's SHELL.
+		{"RUN x", `RUN ["/bin/sh", "-c", "x"]`},
+		{"CMD x", `CMD ["/bin/sh", "-c", "x"]`},
+		{"ENTRYPOINT x", `ENTRYPOINT ["/bin/sh", "-c", "x"]`},
+		// Triggers of a stage of the Dockerfile itself.
+		{"ONBUILD ENV A=$FOO\nFROM base AS y\nFROM 0x", "ONBUILD ENV A=$BAR\nFROM base AS y\nFROM 0x"},
 	}
 	for _, pair := range pairs {
 		t.Run(pair[0], func(t *testing.T) {
 			var keys [2]engine.Key
 			for i, line := range pair {
-				p := project{files: map[string]string{"Dockerfile": "FROM base\n" + line + "\n", "file": "x"}}
+				text := strings.Replace("FROM base\n"+line+"\n", "FROM 0x", "FROM first", 1)
+				if text != "FROM base\n"+line+"\n" {
+					text = strings.Replace(text, "FROM base\n", "FROM base AS first\n", 1)
+				}
+				p := project{files: map[string]string{"Dockerfile": text, "file": "x"}}
 				in := p.input(t)
 				// STOPSIGNAL and EXPOSE check their expansion: give it something valid.
 				if strings.HasPrefix(line, "STOPSIGNAL") || strings.HasPrefix(line, "EXPOSE") {
@@ -300,11 +318,11 @@ func TestWhatTheBaseCouldTellApart(t *testing.T) {
 func TestBuilderDoesNotEnter(t *testing.T) {
 	p := project{files: map[string]string{"Dockerfile": "FROM --platform=$BUILDPLATFORM golang AS b\nARG TARGETARCH BUILDARCH\nRUN build $TARGETARCH $BUILDARCH\nFROM scratch\nCOPY --from=b /x /x\n"}}
 	r := p.plan(t)
-	arm, err := r.Solvable(t.Context(), fakeBases{}, ocispec.Platform{OS: "linux", Architecture: "arm64"})
+	arm, err := r.Solvable(t.Context(), World{Bases: fakeBases{}, Builder: ocispec.Platform{OS: "linux", Architecture: "arm64"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	amd, err := r.Solvable(t.Context(), fakeBases{}, ocispec.Platform{OS: "linux", Architecture: "amd64"})
+	amd, err := r.Solvable(t.Context(), World{Bases: fakeBases{}, Builder: ocispec.Platform{OS: "linux", Architecture: "amd64"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,16 +11,18 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 
 	"slipway/engine"
+	"slipway/planner/lock"
 	"slipway/planner/source"
 
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/dockerfile/dockerfile2llb"
+	"github.com/moby/buildkit/frontend/dockerfile/linter"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/solver/pb"
 	digest "github.com/opencontainers/go-digest"
@@ -55,6 +57,16 @@ type Input struct {
 	Platform ocispec.Platform
 	Context  Context
 	Ignore   []string // patterns of .dockerignore
+	// Dependencies are the project's images that this one is made from.
+	Dependencies []Dependency
+	// CacheVersion is the user's way to another key for the same image; may be "".
+	CacheVersion string
+	// Edit changes the image's config after the build; EditKey stands for it in
+	// the key. Both are empty if there is nothing to change.
+	Edit    func(config []byte) ([]byte, error)
+	EditKey string
+	// Lock pins base images; nil leaves them floating.
+	Lock *lock.File
 	// Bases is asked for a base's config only if the base decides which files
 	// are read.
 	Bases ConfigResolver
@@ -66,8 +78,14 @@ type Input struct {
 // built.
 type Recipe struct {
 	Key engine.Key
-	// Bases are the base images, normalised, sorted.
+	// Bases are the base images, normalised, sorted; without those of the project.
 	Bases []string
+	// Config is the image's config as planned: what an image made from this one is
+	// planned on.
+	Config []byte
+
+	// Warnings are what BuildKit's own checks say of the Dockerfile.
+	Warnings []string
 
 	in      Input
 	listing []source.Entry // what the key covers of the context
@@ -78,6 +96,7 @@ type Recipe struct {
 type Solvable struct {
 	Definition *llb.Definition
 	Config     []byte
+	BaseConfig []byte // of the image that the target is based on; nil for scratch
 	// Contexts open the local sources that Definition names; each tells of errors
 	// of reading, which fsutil's sender would lose.
 	Contexts map[string]func(onError func(error)) fsutil.FS
@@ -90,25 +109,31 @@ func Plan(ctx context.Context, in Input) (*Recipe, error) {
 		return nil, err
 	}
 	bp := builderStandIn
-	exp, err := expand(in.Text, in.Target, in.Args, predefinedArgs(bp, in.Platform, in.Target))
+	project := images{dependencies: in.Dependencies}
+	for _, d := range in.Dependencies {
+		project.made = append(project.made, d.planned())
+	}
+	exp, err := expand(in.Text, in.Target, project.args(in.Args), predefinedArgs(bp, in.Platform, in.Target))
 	if err != nil {
 		return nil, diagnose(in, err)
 	}
-	resolver := standIn{}
+	resolver := standIn{images: project, lock: in.Lock}
 	if exp.needsBase {
 		resolver.env = in.Bases
 	}
-	def, config, err := convert(ctx, in, bp, resolver)
+	r := &Recipe{in: in}
+	def, config, _, err := convert(ctx, in, project, bp, resolver, r.warn)
 	if err != nil {
 		return nil, diagnose(in, err)
 	}
-	r := &Recipe{in: in}
+	r.Config = config
 	srcs, err := sources(def)
 	if err != nil {
 		return nil, err
 	}
 	for _, src := range srcs {
-		if name, ok := strings.CutPrefix(src.Identifier, "docker-image://"); ok {
+		name, ok := strings.CutPrefix(src.Identifier, imageScheme)
+		if ok && !project.has(name) {
 			r.Bases = append(r.Bases, name)
 		}
 	}
@@ -118,7 +143,7 @@ func Plan(ctx context.Context, in Input) (*Recipe, error) {
 		return nil, err
 	}
 	r.covered = listingDigest(r.listing)
-	canon, err := canonical(def)
+	canon, err := canonical(def, project)
 	if err != nil {
 		return nil, err
 	}
@@ -133,17 +158,39 @@ func Plan(ctx context.Context, in Input) (*Recipe, error) {
 	for _, f := range r.listing {
 		w.Field("reads", f.Identity())
 	}
+	if in.CacheVersion != "" {
+		w.Field("cache version", in.CacheVersion)
+	}
+	if in.EditKey != "" {
+		w.Field("config edit", in.EditKey)
+	}
 	r.Key = w.Sum()
 	return r, nil
 }
 
-// Solvable converts again, over the real base images, pinned by digest. builder
-// is the platform of the machine that will build. A base whose ONBUILD triggers
-// or variables make the build read files that the key does not cover is refused.
-func (r *Recipe) Solvable(ctx context.Context, bases ConfigResolver, builder ocispec.Platform) (*Solvable, error) {
-	def, config, err := convert(ctx, r.in, builder, pinned{bases})
+// World is what is real at build time.
+type World struct {
+	Bases   ConfigResolver
+	Builder ocispec.Platform // of the machine that builds
+	Made    []Made           // the dependencies, in the order of Input.Dependencies
+}
+
+// Solvable converts again, over the real base images, pinned by digest. A base
+// whose ONBUILD triggers or variables make the build read files that the key does
+// not cover is refused.
+func (r *Recipe) Solvable(ctx context.Context, world World) (*Solvable, error) {
+	project := images{dependencies: r.in.Dependencies, made: world.Made}
+	if len(world.Made) != len(r.in.Dependencies) {
+		return nil, fmt.Errorf("%s: %d of the %d images that this one is made from are there", r.in.Path, len(world.Made), len(r.in.Dependencies))
+	}
+	def, config, baseConfig, err := convert(ctx, r.in, project, world.Builder, pinned{withImages{images: project, others: world.Bases}, r.in.Lock}, nil)
 	if err != nil {
 		return nil, &solveError{diagnostic: diagnose(r.in, err), cause: err}
+	}
+	if r.in.Edit != nil {
+		if config, err = r.in.Edit(config); err != nil {
+			return nil, fmt.Errorf("%s: editing the image config: %w", r.in.Path, err)
+		}
 	}
 	srcs, err := sources(def)
 	if err != nil {
@@ -160,7 +207,12 @@ func (r *Recipe) Solvable(ctx context.Context, bases ConfigResolver, builder oci
 	if err != nil {
 		return nil, err
 	}
-	def, err = rewriteSources(def, func(src *pb.SourceOp) {
+	def, err = rewrite(def, func(op *pb.Op) {
+		src := op.GetSource()
+		if src == nil {
+			return
+		}
+		project.fromLayout(src)
 		if !strings.HasPrefix(src.Identifier, localScheme) {
 			return
 		}
@@ -175,7 +227,7 @@ func (r *Recipe) Solvable(ctx context.Context, bases ConfigResolver, builder oci
 		return nil, err
 	}
 	return &Solvable{
-		Definition: def, Config: config,
+		Definition: def, Config: config, BaseConfig: baseConfig,
 		Contexts: map[string]func(func(error)) fsutil.FS{
 			dockerui.DefaultLocalNameContext: func(onError func(error)) fsutil.FS { return r.in.Context.OnError(onError) },
 		},
@@ -190,40 +242,56 @@ func (r *Recipe) uncovered(now []source.Entry) error {
 	}
 	for _, f := range now {
 		if !known[f.Path] && !f.Mode.IsDir() {
-			return fmt.Errorf("%s: a base image (%s) makes this build read %q from the context, through an ONBUILD trigger or a variable, which the image's key does not cover; name the files in a COPY of the Dockerfile itself, or use a base without such triggers",
+			return fmt.Errorf("%s: a base image (%s) makes this build read %q from the context, through an ONBUILD trigger or a variable, which the image's key does not cover; run slipway lock and commit werf.lock, where triggers are recorded, or name the files in a COPY of the Dockerfile itself",
 				r.in.Path, strings.Join(r.Bases, ", "), f.Path)
 		}
 	}
 	return fmt.Errorf("%s: a base image (%s) changes which files this build reads, so that the image's key would not cover them; write the paths out in the Dockerfile", r.in.Path, strings.Join(r.Bases, ", "))
 }
 
-// convert is BuildKit's own conversion. Its result is the definition and the
-// image's config.
-func convert(ctx context.Context, in Input, builder ocispec.Platform, resolver llb.ImageMetaResolver) (*llb.Definition, []byte, error) {
+// convert is BuildKit's own conversion. Its result is the definition, the image's
+// config and that of its base.
+func convert(ctx context.Context, in Input, project images, builder ocispec.Platform, resolver llb.ImageMetaResolver, warn linter.LintWarnFunc) (def *llb.Definition, config, baseConfig []byte, err error) {
 	caps := pb.Caps.CapSet(pb.Caps.All())
 	res, err := dockerfile2llb.Dockerfile2LLB(ctx, in.Text, dockerfile2llb.ConvertOpt{
 		Config: dockerui.Config{
-			BuildArgs:      maps.Clone(in.Args),
+			BuildArgs:      project.args(in.Args),
 			Target:         in.Target,
 			BuildPlatforms: []ocispec.Platform{builder},
 		},
 		TargetPlatform: &in.Platform,
 		MetaResolver:   resolver,
 		LLBCaps:        &caps,
+		Warn:           warn,
 		SourceMap:      llb.NewSourceMap(nil, in.Path, "Dockerfile", in.Text),
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	def, err := res.State.Marshal(ctx, llb.WithCaps(caps), llb.Platform(in.Platform))
+	def, err = res.State.Marshal(ctx, llb.WithCaps(caps), llb.Platform(in.Platform))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	config, err := json.Marshal(res.Image)
+	config, err = json.Marshal(res.Image)
 	if err != nil {
-		return nil, nil, fmt.Errorf("writing the image config: %w", err)
+		return nil, nil, nil, fmt.Errorf("writing the image config: %w", err)
 	}
-	return def, config, nil
+	if res.BaseImage != nil {
+		if baseConfig, err = json.Marshal(res.BaseImage); err != nil {
+			return nil, nil, nil, fmt.Errorf("writing the base image's config: %w", err)
+		}
+	}
+	return def, config, baseConfig, nil
+}
+
+// warn takes a finding of BuildKit's Dockerfile checks
+// (docs.docker.com/reference/build-checks).
+func (r *Recipe) warn(rule, _, _, message string, location []parser.Range) {
+	at := r.in.Path
+	if len(location) > 0 {
+		at = fmt.Sprintf("%s:%d", at, location[0].Start.Line)
+	}
+	r.Warnings = append(r.Warnings, fmt.Sprintf("%s: %s (%s)", at, message, rule))
 }
 
 // read lists what the definition's local source reads.

@@ -37,7 +37,7 @@ func TestSolvablePinsBasesAndContexts(t *testing.T) {
 	if got := strings.Join(r.Bases, " "); got != "docker.io/library/node:22" {
 		t.Errorf("bases %q", got)
 	}
-	s, err := r.Solvable(t.Context(), fakeBases{}, linux)
+	s, err := r.Solvable(t.Context(), World{Bases: fakeBases{}, Builder: linux})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,11 +77,11 @@ func onbuild(trigger string) fakeBases {
 func TestOnbuildThatReadsTheContextIsRefused(t *testing.T) {
 	p := project{files: map[string]string{"Dockerfile": "FROM base\nRUN true\n", "package.json": "{}"}}
 	r := p.plan(t)
-	_, err := r.Solvable(t.Context(), onbuild("COPY package.json /"), linux)
+	_, err := r.Solvable(t.Context(), World{Bases: onbuild("COPY package.json /"), Builder: linux})
 	if err == nil || !strings.Contains(err.Error(), "package.json") {
 		t.Errorf("got %v, want an error that names the file", err)
 	}
-	if _, err := r.Solvable(t.Context(), onbuild("RUN touch /x"), linux); err != nil {
+	if _, err := r.Solvable(t.Context(), World{Bases: onbuild("RUN touch /x"), Builder: linux}); err != nil {
 		t.Errorf("a trigger that reads nothing: %v", err)
 	}
 }
@@ -104,7 +104,7 @@ func TestBaseDecidesWhatIsRead(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, err := r.Solvable(t.Context(), in.Bases, linux); err != nil {
+				if _, err := r.Solvable(t.Context(), World{Bases: in.Bases, Builder: linux}); err != nil {
 					t.Errorf("the same base at build time: %v", err)
 				}
 				keys = append(keys, r.Key.String())

@@ -3,6 +3,7 @@ package buildkit
 import (
 	"context"
 	"errors"
+	"regexp"
 	"strings"
 
 	"slipway/engine"
@@ -114,7 +115,7 @@ func (p *progress) explain(image string, err error) error {
 		failed = p.steps[digest.Digest(vertex.Digest)]
 	}
 	for _, st := range p.steps {
-		if failed == nil && st.failed && len(st.tail) > 0 {
+		if failed == nil && st.failed && len(st.tail)+len(st.partial) > 0 {
 			failed = st
 		}
 	}
@@ -123,15 +124,22 @@ func (p *progress) explain(image string, err error) error {
 		if failed.partial != "" {
 			e.Tail = append(e.Tail, failed.partial)
 		}
+		e.Tail = e.Tail[max(0, len(e.Tail)-tailLines):]
 	}
 	return e
 }
+
+// notFound is what BuildKit says of a COPY without a source, with its own ids.
+var notFound = regexp.MustCompile(`failed to calculate checksum of ref \S+: ("[^"]*"): not found$`)
 
 // cause drops the layers of transport that every error passes through.
 func cause(err error) string {
 	msg := err.Error()
 	if st, ok := grpcerrors.AsGRPCStatus(err); ok {
 		msg = st.Message()
+	}
+	if m := notFound.FindStringSubmatch(msg); m != nil {
+		return m[1] + " is not in the build context: it is not committed, or ignored by .dockerignore"
 	}
 	for _, noise := range []string{"failed to run Build function: ", "failed to solve: ", "rpc error: "} {
 		msg = strings.TrimPrefix(msg, noise)

@@ -15,6 +15,8 @@ import (
 
 	"slipway/stages"
 
+	"github.com/containerd/containerd/v2/core/content"
+	"github.com/containerd/platforms"
 	"github.com/docker/cli/cli/config/types"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
@@ -53,9 +55,26 @@ func Solve(ctx context.Context, c *client.Client, b stages.Build, creds Credenti
 		Exports:     []client.ExportEntry{export},
 		LocalMounts: contexts,
 		Session:     []session.Attachable{authProvider(creds)},
-		Internal:    true, // no build history: it would only grow
+		// The exporter compares the result with what was asked for.
+		FrontendAttrs: map[string]string{"platform": platforms.FormatAll(b.Platform)},
+		Internal:      true, // no build history: it would only grow
 	}
 
+	if b.LayoutStore != "" {
+		store, err := newLayoutStore(b.Repo.Dir)
+		if err != nil {
+			return ocispec.Descriptor{}, fmt.Errorf("opening layout %s: %w", b.Repo.Dir, err)
+		}
+		opt.OCIStores = map[string]content.Store{b.LayoutStore: store}
+	}
+
+	// Without this BuildKit takes the result for one of its own platform.
+	resultPlatforms, err := json.Marshal(exptypes.Platforms{Platforms: []exptypes.Platform{
+		{ID: platforms.FormatAll(b.Platform), Platform: b.Platform},
+	}})
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
 	progress := newProgress(ctx)
 	status := make(chan *client.SolveStatus)
 	var group errgroup.Group
@@ -71,6 +90,10 @@ func Solve(ctx context.Context, c *client.Client, b stages.Build, creds Credenti
 			return nil, err
 		}
 		res.AddMeta(exptypes.ExporterImageConfigKey, b.Config)
+		if b.BaseConfig != nil {
+			res.AddMeta(exptypes.ExporterImageBaseConfigKey, b.BaseConfig)
+		}
+		res.AddMeta(exptypes.ExporterPlatformsKey, resultPlatforms)
 		return res, nil
 	}, status)
 	group.Wait() //nolint:errcheck // it returns nil

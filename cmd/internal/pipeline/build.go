@@ -16,7 +16,7 @@ func Build(ctx context.Context, o Options) (_ *Report, err error) {
 	defer func() { err = errors.Join(err, r.close()) }()
 	var goals []*engine.Node
 	for _, image := range r.plan.Images {
-		goals = append(goals, r.build(image))
+		goals = append(goals, r.image(image))
 	}
 	report, err := r.execute(ctx, goals)
 	for _, image := range r.plan.Images {

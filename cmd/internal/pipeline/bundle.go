@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"strconv"
 	"time"
 
 	"slipway/engine"
@@ -19,7 +18,6 @@ import (
 // PublishOptions are what bundle publish takes beside Options.
 type PublishOptions struct {
 	Tag string
-	Env string // .Values.werf.env
 }
 
 // Publish makes the project's chart with the images it names and publishes it as
@@ -34,6 +32,9 @@ func Publish(ctx context.Context, o Options, p PublishOptions) (_ *Report, err e
 	if !validTag.MatchString(p.Tag) {
 		return nil, &diag.Diagnostic{Message: fmt.Sprintf("--tag %q is not a tag", p.Tag), Advice: "a tag has up to 128 of A-Z a-z 0-9 _ . - and begins with none of the last two"}
 	}
+	if err := r.checkAlias(r.repo, p.Tag); err != nil {
+		return nil, err
+	}
 	files, err := chart.Load(r.plan.Source.FS(), r.plan.Chart.Dir)
 	if err != nil {
 		return nil, diagnosed(err)
@@ -42,16 +43,7 @@ func Publish(ctx context.Context, o Options, p PublishOptions) (_ *Report, err e
 	if b.options, err = b.chartOptions(ctx, p); err != nil {
 		return nil, err
 	}
-	node, err := b.node(ctx, ref)
-	if err != nil {
-		return nil, err
-	}
-	goals := []*engine.Node{r.alias(node, r.repo, ref)}
-	// The chart being there says nothing about its images: people delete tags.
-	for _, image := range b.images {
-		r.barrier.Needs = append(r.barrier.Needs, r.build(image))
-	}
-	report, err := r.execute(ctx, goals)
+	report, err := r.execute(ctx, []*engine.Node{r.alias(b.node(ref), r.repo, ref)})
 	report.Published = []string{ref.String()}
 	return report, err
 }
@@ -78,7 +70,7 @@ func (b *bundle) chartOptions(ctx context.Context, p PublishOptions) (chart.Opti
 	ref := b.repo.Reference()
 	o := chart.Options{
 		Project: b.plan.Project, Version: chart.VersionForTag(p.Tag), AppVersion: b.plan.Chart.AppVersion,
-		Repo: b.imageRepo(), Env: p.Env,
+		Repo: b.imageRepo(), Env: b.run.options.Project.Env,
 	}
 	if !ref.IsLayout() {
 		// Helm finds a chart in a registry by the last component of its repository.
@@ -109,43 +101,13 @@ func localReference(project string) oci.Reference {
 	return oci.Reference{Registry: "localhost", Repository: project}
 }
 
-// node is the chart stage: its key is everything that enters the archive, with
-// the images' keys for the digests that are not known yet.
-func (b *bundle) node(ctx context.Context, ref oci.Reference) (*engine.Node, error) {
-	dir, err := b.plan.Source.Context(b.plan.Chart.Dir)
-	if err != nil {
-		return nil, err
-	}
-	entries, err := dir.Listing(ctx, nil, nil)
-	if err != nil {
-		return nil, err
-	}
-	o := b.options
-	w := engine.NewKeyWriter("chart", 1, b.run.options.Project.KeyTrace)
-	w.Field("project", o.Project)
-	w.Field("name", o.ChartName)
-	w.Field("version", o.Version)
-	w.Field("app version", o.AppVersion)
-	w.Field("images in", o.Repo)
-	w.Field("env", o.Env)
-	if o.Commit != nil {
-		w.Field("commit", o.Commit.Hash+" "+strconv.FormatInt(o.Commit.Date.Unix(), 10))
-	}
-	for _, e := range entries {
-		if !e.Mode.IsDir() {
-			w.Field("file", e.Identity())
-		}
-	}
+// node is the chart stage. It needs every image, found or built.
+func (b *bundle) node(ref oci.Reference) *engine.Node {
 	needs := make([]*engine.Node, len(b.images))
 	for i, image := range b.images {
-		w.Field("image", image.Name+" "+image.Key.String())
-		needs[i] = b.build(image)
+		needs[i] = b.image(image)
 	}
-	key := w.Sum()
-	return &engine.Node{
-		ID: "chart " + ref.String(), Kind: "chart", Key: key, Needs: needs,
-		Stage: stages.NewChart(b.repo, key, b.pack),
-	}, nil
+	return &engine.Node{ID: "chart " + ref.String(), Kind: "chart", Needs: needs, Stage: stages.NewChart(b.repo, b.pack)}
 }
 
 // pack makes the archive, now that the images' digests are known.

@@ -27,6 +27,11 @@ func Export(ctx context.Context, o Options, e ExportOptions) (_ *Report, err err
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
 	images := finals(r.plan.Images)
+	for _, image := range r.plan.Images {
+		if len(o.Project.Images) > 0 && !image.Final {
+			return nil, &diag.Diagnostic{Message: fmt.Sprintf("image %q is not exported: it has final: false", image.Name)}
+		}
+	}
 	if len(images) == 0 {
 		return nil, &diag.Diagnostic{Message: "there is no image to export", Advice: "werf.yaml has no image, or all that were chosen have final: false"}
 	}
@@ -39,6 +44,9 @@ func Export(ctx context.Context, o Options, e ExportOptions) (_ *Report, err err
 	for _, t := range targets {
 		repo, err := r.session.Repository(t.ref)
 		if err != nil {
+			return nil, err
+		}
+		if err := r.checkAlias(repo, t.ref.Tag); err != nil {
 			return nil, err
 		}
 		goals = append(goals, r.alias(r.labelled(t.image, e.Labels), repo, t.ref))
@@ -60,27 +68,11 @@ func finals(images []*planner.Image) []*planner.Image {
 	return out
 }
 
-// labelled is the node of the image with labels added, which is the image's own
-// when there are none.
-func (r *run) labelled(image *planner.Image, labels map[string]string) *engine.Node {
-	build := r.build(image)
-	if len(labels) == 0 {
-		return build
-	}
-	if node := r.labels[image]; node != nil {
-		return node
-	}
-	stage := stages.NewLabel(r.repo, image.Key, labels)
-	node := &engine.Node{ID: "label " + image.Name, Kind: "label", Key: stage.StageKey(), Needs: []*engine.Node{build}, Stage: stage}
-	r.labels[image] = node
-	return node
-}
-
 // alias is the node that names what source makes, behind the barrier.
 func (r *run) alias(source *engine.Node, target oci.Repository, ref oci.Reference) *engine.Node {
 	deliver := &engine.Node{
 		ID: "deliver " + ref.String(), Kind: "deliver", Needs: []*engine.Node{source},
-		Stage: &stages.Deliver{Source: r.repo, Target: target, Alias: ref.Tag},
+		Stage: &stages.Deliver{Source: r.repo, Target: target, Alias: ref.Tag, Copies: r.copies},
 	}
 	r.barrier.Needs = append(r.barrier.Needs, deliver)
 	return &engine.Node{

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 
 	"slipway/engine"
 	"slipway/oci"
@@ -18,7 +19,7 @@ import (
 	"slipway/planner/diag"
 	"slipway/stages"
 
-	"github.com/containerd/platforms"
+	"golang.org/x/sync/semaphore"
 )
 
 // Options are what every verb takes. The zero value works on the project in the
@@ -48,9 +49,9 @@ type run struct {
 	bases   *bases
 	repo    oci.Repository
 	solver  solver
-	builds  map[*planner.Image]*engine.Node
-	labels  map[*planner.Image]*engine.Node
-	barrier *engine.Node // needs all that must be there before an alias moves
+	copies  *semaphore.Weighted
+	nodes   map[engine.Key]*engine.Node // one per key: what is the same is made once
+	barrier *engine.Node                // needs all that must be there before an alias moves
 }
 
 // solver is a stages.Solver with an end.
@@ -71,15 +72,18 @@ func open(ctx context.Context, o Options) (*run, error) {
 	}
 	session, err := oci.NewSession(o.Registry)
 	if err != nil {
-		return nil, err
+		return nil, &diag.Diagnostic{Message: err.Error()}
 	}
 	b := &bases{session: session}
 	o.Project.Bases = b
+	if ref, err := oci.ParseReference(o.Repo); err == nil && !ref.IsLayout() {
+		o.Project.RepoName = ref.Name()
+	}
 	plan, err := planner.Load(ctx, o.Project)
 	if err != nil {
 		return nil, err
 	}
-	r := &run{options: o, plan: plan, session: session, bases: b, builds: map[*planner.Image]*engine.Node{}, labels: map[*planner.Image]*engine.Node{}}
+	r := &run{options: o, plan: plan, session: session, bases: b, nodes: map[engine.Key]*engine.Node{}, copies: semaphore.NewWeighted(DefaultParallel)}
 	r.barrier = &engine.Node{ID: "barrier", Stage: stages.Barrier{}}
 	r.solver = newSolver(o.StateDir, session)
 	r.repo, err = r.repository(o.Repo)
@@ -109,41 +113,6 @@ func (r *run) repository(name string) (oci.Repository, error) {
 	return r.session.Repository(ref)
 }
 
-// build is the node that makes an image; one per image and run.
-func (r *run) build(image *planner.Image) *engine.Node {
-	if node := r.builds[image]; node != nil {
-		return node
-	}
-	recipe := func(ctx context.Context) (stages.Build, error) {
-		if r.options.RequireBuilt {
-			return stages.Build{}, fmt.Errorf("image %q is not built: %s does not exist; run slipway build without --require-built-images",
-				image.Name, r.repo.Reference().WithTag(image.Key.String()))
-		}
-		return r.solvable(ctx, image)
-	}
-	node := &engine.Node{
-		ID: "build " + image.Name, Kind: "build", Key: image.Key,
-		Stage: stages.NewBuild(r.repo, image.Key, recipe, r.solver),
-	}
-	r.builds[image] = node
-	return node
-}
-
-// solvable asks for the real base images and makes the definition to build.
-func (r *run) solvable(ctx context.Context, image *planner.Image) (stages.Build, error) {
-	builder := platforms.DefaultSpec()
-	builder.OS = "linux"
-	s, err := image.Recipe.Solvable(ctx, r.bases, platforms.Normalize(builder))
-	if err != nil {
-		return stages.Build{}, err
-	}
-	platform, err := platforms.Parse(image.Platform)
-	if err != nil {
-		return stages.Build{}, err
-	}
-	return stages.Build{Name: image.Name, Platform: platform, Definition: s.Definition, Config: s.Config, Contexts: s.Contexts}, nil
-}
-
 // execute runs the graph behind goals.
 func (r *run) execute(ctx context.Context, goals []*engine.Node) (*Report, error) {
 	parallel := r.options.Parallel
@@ -151,11 +120,25 @@ func (r *run) execute(ctx context.Context, goals []*engine.Node) (*Report, error
 		parallel = DefaultParallel
 	}
 	report, err := engine.Run(ctx, goals, engine.Options{
-		Limits: map[string]int{"build": parallel},
-		Sinks:  r.options.Sinks,
+		// All but builds is requests; what moves bytes bounds itself.
+		Parallel: engine.DefaultLookups,
+		Limits:   map[string]int{"build": parallel},
+		Sinks:    r.options.Sinks,
 	})
 	return &Report{Report: report, Requests: r.session.Requests()}, err
 }
+
+// checkAlias refuses a tag that is shaped like a key in the repository of keys:
+// it could move one, and a key tag is written once.
+func (r *run) checkAlias(repo oci.Repository, tag string) error {
+	if repo == r.repo && keyTag.MatchString(tag) {
+		return &diag.Diagnostic{Message: fmt.Sprintf("--tag %s: a tag of 64 hexadecimal digits is a key in %s, and keys do not move", tag, repo.Reference()),
+			Advice: "choose another tag, or another repository"}
+	}
+	return nil
+}
+
+var keyTag = regexp.MustCompile("^[0-9a-f]{64}$")
 
 // Report is what a run did, and what it asked of registries.
 type Report struct {

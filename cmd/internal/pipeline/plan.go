@@ -3,6 +3,10 @@ package pipeline
 import (
 	"context"
 	"errors"
+
+	"slipway/engine"
+
+	"github.com/containerd/platforms"
 )
 
 // PlanDocument is the output of `slipway plan --output json`. Fields are added,
@@ -16,9 +20,9 @@ type PlanDocument struct {
 // PlanImage is one image of a PlanDocument.
 type PlanImage struct {
 	Name     string   `json:"name"`
-	Platform string   `json:"platform"`
-	Key      string   `json:"key"` // 64 hexadecimal digits
-	Ref      string   `json:"ref"` // REPO:<key>
+	Platform string   `json:"platform"` // "" is the index over the platforms that follow
+	Key      string   `json:"key"`      // 64 hexadecimal digits
+	Ref      string   `json:"ref"`      // REPO:<key>
 	Final    bool     `json:"final"`
 	Bases    []string `json:"bases"` // images of FROM and COPY --from, by name
 	Needs    []string `json:"needs"` // names of the project's images that this one is made from
@@ -37,11 +41,22 @@ func Plan(ctx context.Context, o Options) (_ *PlanDocument, err error) {
 	}
 	doc := &PlanDocument{Project: r.plan.Project, Repo: repo.String(), Images: []PlanImage{}}
 	for _, image := range r.plan.Images {
-		doc.Images = append(doc.Images, PlanImage{
-			Name: image.Name, Platform: image.Platform, Key: image.Key.String(),
-			Ref: repo.WithTag(image.Key.String()).String(), Final: image.Final,
-			Bases: append([]string{}, image.Recipe.Bases...), Needs: []string{},
-		})
+		needs := []string{}
+		for _, n := range image.Needs {
+			needs = append(needs, n.Name)
+		}
+		entry := func(platform string, key engine.Key, bases []string) {
+			doc.Images = append(doc.Images, PlanImage{
+				Name: image.Name, Platform: platform, Key: key.String(), Ref: repo.WithTag(key.String()).String(),
+				Final: image.Final, Bases: append([]string{}, bases...), Needs: needs,
+			})
+		}
+		if len(image.Builds) > 1 {
+			entry("", image.Key, nil)
+		}
+		for _, b := range image.Builds {
+			entry(platforms.FormatAll(b.Platform), b.Key, b.Recipe.Bases)
+		}
 	}
 	return doc, nil
 }

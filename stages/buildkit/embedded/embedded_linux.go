@@ -139,9 +139,16 @@ func startDaemon(ctx context.Context, opts Options, runtime string) (_ *daemon, 
 			err = errors.Join(err, d.close())
 		}
 	}()
+	if os.Geteuid() != 0 {
+		return nil, errors.New("images can be built by root only, for now: run this as root, or publish what has been built with --require-built-images")
+	}
 	root, release, err := takeSlot(filepath.Join(opts.StateDir, "buildkit"))
 	if err != nil {
 		return nil, err
+	}
+	// The kernel lists mounts by their resolved paths.
+	if root, err = filepath.EvalSymlinks(root); err != nil {
+		return nil, errors.Join(err, release())
 	}
 	d.stop = append(d.stop, release, func() error { return unmountBelow(root) })
 	if err := unmountBelow(root); err != nil {

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"slipway/cmd/internal/testenv"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+)
+
+// One build per platform and an index over them, a key tag for each.
+func TestPlatforms(t *testing.T) {
+	registry := busyRegistry(t)
+	repo := testenv.GitRepo(t, map[string]string{
+		"werf.yaml": "project: app\nconfigVersion: 1\n---\nimage: app\ndockerfile: Dockerfile\n",
+		// The RUN is on the builder's platform: cross-building needs no emulation.
+		"Dockerfile": "FROM --platform=$BUILDPLATFORM busybox AS build\nARG TARGETARCH\nRUN echo for $TARGETARCH >/out\n" +
+			"FROM scratch\nCOPY --from=build /out /out\n",
+	})
+	args := []string{"export", "--repo", registry.Host + "/app", "--tag", registry.Host + "/out:v1",
+		"--platform", "linux/amd64,linux/arm64", "--container-registry-mirror", "http://" + registry.Host}
+	cli := testenv.Slipway(t)
+	cli.Run(repo.Dir, nil, args...).Must(t)
+	images := planned(t, cli, repo, "--platform", "linux/amd64,linux/arm64").Images
+	if len(images) != 3 || images[0].Platform != "" || images[1].Platform != "linux/amd64" || images[2].Platform != "linux/arm64" {
+		t.Fatalf("plan %+v", images)
+	}
+	if d := registry.Digest("app:" + images[0].Key); d == "" || d != registry.Digest("out:v1") {
+		t.Errorf("the index is %q, published is %q", d, registry.Digest("out:v1"))
+	}
+	index := indexOf(t, registry, "out:v1")
+	for i, want := range []string{"linux/amd64", "linux/arm64"} {
+		m := index.Manifests[i]
+		if m.Platform.String() != want || m.Digest.String() != registry.Digest("app:"+images[i+1].Key) {
+			t.Errorf("entry %d is %s for %s, want that of the key tag for %s", i, m.Digest, m.Platform, want)
+		}
+	}
+	registry.Reset()
+	r := testenv.Slipway(t).Run(repo.Dir, nil, args...).Must(t)
+	if len(registry.Writes()) > 0 || len(registry.Log()) > 2 || !strings.Contains(r.Stderr, "Nothing to do") {
+		t.Errorf("the second run: %v\n%s", registry.Log(), r.Stderr)
+	}
+	// One platform's key is the same alone and in company.
+	if alone := planned(t, cli, repo, "--platform", "linux/arm64").Images; len(alone) != 1 || alone[0].Key != images[2].Key {
+		t.Errorf("alone %+v, in company %+v", alone, images[2])
+	}
+}
+
+func indexOf(t *testing.T, registry *testenv.RegistryServer, ref string) v1.IndexManifest {
+	t.Helper()
+	r, err := name.ParseReference(registry.Host+"/"+ref, name.Insecure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := remote.Get(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var index v1.IndexManifest
+	if err := json.Unmarshal(d.Manifest, &index); err != nil || len(index.Manifests) != 2 {
+		t.Fatalf("%v in %s", err, d.Manifest)
+	}
+	return index
+}

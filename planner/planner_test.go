@@ -1,0 +1,439 @@
+package planner
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"slipway/planner/diag"
+
+	"github.com/containerd/platforms"
+)
+
+// TestMain keeps the settings of whoever runs the tests out of them.
+func TestMain(m *testing.M) {
+	for _, v := range os.Environ() {
+		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "GIT_") {
+			os.Unsetenv(name)
+		}
+	}
+	for name, value := range map[string]string{
+		"GIT_CONFIG_GLOBAL": os.DevNull, "GIT_CONFIG_NOSYSTEM": "1",
+		"GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@example.org",
+		"GIT_COMMITTER_NAME": "C", "GIT_COMMITTER_EMAIL": "c@example.org",
+	} {
+		os.Setenv(name, value)
+	}
+	os.Exit(m.Run())
+}
+
+// files maps the names of a tree to contents.
+type files map[string]string
+
+// with is a copy with changes; "" removes a file.
+func (f files) with(changes files) files {
+	f = maps.Clone(f)
+	maps.Copy(f, changes)
+	maps.DeleteFunc(f, func(_, content string) bool { return content == "" })
+	return f
+}
+
+func (f files) write(t *testing.T, dir string) {
+	t.Helper()
+	for name, content := range f {
+		path := filepath.Join(dir, name)
+		check(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		check(t, os.WriteFile(path, []byte(content), 0o644))
+	}
+}
+
+// commit makes a repository whose only commit holds f, and returns its place.
+func (f files) commit(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	f.write(t, dir)
+	git(t, dir, "init", "-q", "--template=")
+	git(t, dir, "add", "-A", "-f")
+	git(t, dir, "commit", "-q", "-m", "x")
+	return dir
+}
+
+func git(t *testing.T, dir string, args ...string) {
+	t.Helper()
+	cmd := exec.Command("git", args...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func load(t *testing.T, o Options) *Plan {
+	t.Helper()
+	if o.Platforms == nil {
+		o.Platforms = []string{"linux/amd64"}
+	}
+	p, err := Load(t.Context(), o)
+	check(t, err)
+	t.Cleanup(func() { p.Close() })
+	return p
+}
+
+// keys are the keys of a plan by the names of the images.
+func keys(t *testing.T, o Options) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	for _, image := range load(t, o).Images {
+		found[image.Name] = image.Key.String()
+	}
+	return found
+}
+
+// fails is the message of a plan that must fail as bad input.
+func fails(t *testing.T, o Options) string {
+	t.Helper()
+	p, err := Load(t.Context(), o)
+	if err == nil {
+		p.Close()
+		t.Fatal("no error")
+	}
+	if !diag.Is(err) {
+		t.Errorf("not told as the user's mistake: %v", err)
+	}
+	return err.Error()
+}
+
+func wantWords(t *testing.T, message string, words ...string) {
+	t.Helper()
+	for _, word := range words {
+		if !strings.Contains(message, word) {
+			t.Errorf("it does not say %q:\n%s", word, message)
+		}
+	}
+}
+
+const meta = "project: shop\nconfigVersion: 1\n"
+
+// section is an image in the directory of its name.
+func section(name string, more ...string) string {
+	return "---\nimage: " + name + "\ncontext: " + name + "\ndockerfile: Dockerfile\n" + strings.Join(more, "")
+}
+
+// shop has three images, each with its own context.
+var shop = files{
+	"werf.yaml":        meta + section("front") + section("back") + section("jobs", "final: false\n"),
+	"front/Dockerfile": "FROM base\nCOPY . /\n", "front/main": "front",
+	"back/Dockerfile": "FROM base\nCOPY . /\n", "back/main": "back", "back/test.log": "log",
+	"jobs/Dockerfile": "FROM base\nCOPY . /\n", "jobs/main": "jobs",
+	"README.md": "read me",
+}
+
+func TestPlan(t *testing.T) {
+	f := shop.with(files{"werf.yaml": meta + "deploy:\n  helmChartDir: chart\n  helmChartConfig: {appVersion: 1.2.3}\n" + section("z") + section("a", "final: false\n"),
+		"z/Dockerfile": "FROM base\n", "a/Dockerfile": "FROM base\n"})
+	p := load(t, Options{Dir: f.commit(t)})
+	if p.Project != "shop" || p.Chart != (Chart{Dir: "chart", AppVersion: "1.2.3"}) {
+		t.Errorf("project %q, chart %+v", p.Project, p.Chart)
+	}
+	var got []string
+	for _, i := range p.Images {
+		got = append(got, fmt.Sprint(i.Name, " ", i.Final, " ", len(i.Builds), " ", platforms.FormatAll(i.Builds[0].Platform), " ", i.Key == i.Builds[0].Recipe.Key && !i.Key.IsZero()))
+	}
+	if want := []string{"z true 1 linux/amd64 true", "a false 1 linux/amd64 true"}; !slices.Equal(got, want) {
+		t.Errorf("images are %q, want %q", got, want)
+	}
+}
+
+func TestWhatDoesNotChangeKeys(t *testing.T) {
+	want := keys(t, Options{Dir: shop.commit(t)})
+	if len(want) != 3 || want["front"] == want["back"] {
+		t.Fatalf("keys are %v", want)
+	}
+	clone := filepath.Join(t.TempDir(), "a clone")
+	git(t, t.TempDir(), "clone", "-q", shop.commit(t), clone)
+	dirty := shop.commit(t)
+	files{"back/main": "not committed", "back/new": "neither"}.write(t, dirty)
+	below := files{}
+	for name, content := range shop {
+		below["services/shop/"+name] = content
+	}
+	nested := below.with(files{"werf.yaml": "not this one", ".dockerignore": "*"}).commit(t)
+	for name, o := range map[string]Options{
+		"order of images":          {Dir: shop.with(files{"werf.yaml": meta + section("jobs") + section("back") + section("front")}).commit(t)},
+		"another checkout":         {Dir: clone},
+		"work tree":                {Dir: dirty},
+		"unrelated file":           {Dir: shop.with(files{"README.md": "changed", "other/new": "new"}).commit(t)},
+		"name of werf.yaml":        {Dir: shop.with(files{"werf.yaml": "", "ci/config.yaml": shop["werf.yaml"]}).commit(t), Config: "ci/config.yaml"},
+		"project below the top":    {Dir: filepath.Join(nested, "services", "shop")},
+		"the same, and work tree":  {Dir: filepath.Join(nested, "services", "shop"), GitWorkTree: nested},
+		"platform spelt otherwise": {Dir: shop.commit(t), Platforms: []string{"linux/x86_64"}},
+		"trace":                    {Dir: shop.commit(t), KeyTrace: io.Discard},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := keys(t, o); !maps.Equal(got, want) {
+				t.Errorf("got %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+// A change in one image changes that image's key alone.
+func TestWhatChangesOneKey(t *testing.T) {
+	base := keys(t, Options{Dir: shop.commit(t)})
+	seen := map[string]string{base["back"]: "nothing"}
+	for name, change := range map[string]files{
+		"file":                     {"back/main": "changed"},
+		"new file":                 {"back/new": "new"},
+		"Dockerfile":               {"back/Dockerfile": "FROM base\nCOPY . /srv\n"},
+		"ignored file":             {"back/.dockerignore": "*.log\n.dockerignore\n"},
+		"Dockerfile's own ignores": {"back/Dockerfile.dockerignore": "main\n*.dockerignore\n"},
+		"args":                     {"werf.yaml": strings.Replace(shop["werf.yaml"], "---\nimage: jobs", "args: {V: 1}\n---\nimage: jobs", 1), "back/Dockerfile": "FROM base\nARG V\nCOPY . /\nRUN echo $V\n"},
+		"other value of an arg":    {"werf.yaml": strings.Replace(shop["werf.yaml"], "---\nimage: jobs", "args: {V: 2}\n---\nimage: jobs", 1), "back/Dockerfile": "FROM base\nARG V\nCOPY . /\nRUN echo $V\n"},
+		"target":                   {"werf.yaml": strings.Replace(shop["werf.yaml"], "---\nimage: jobs", "target: one\n---\nimage: jobs", 1), "back/Dockerfile": "FROM base AS one\nCOPY main /\nFROM base\nCOPY . /\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := keys(t, Options{Dir: shop.with(change).commit(t)})
+			if got["front"] != base["front"] || got["jobs"] != base["jobs"] {
+				t.Error("the keys of other images have changed")
+			}
+			if other, taken := seen[got["back"]]; taken {
+				t.Errorf("the key is that of: %s", other)
+			}
+			seen[got["back"]] = name
+		})
+	}
+}
+
+// reads lists the files of the context that an image's key covers, as the trace
+// has them.
+func reads(t *testing.T, o Options) []string {
+	t.Helper()
+	var trace bytes.Buffer
+	o.KeyTrace = &trace
+	load(t, o)
+	var paths []string
+	for line := range strings.Lines(trace.String()) {
+		quoted, err := strconv.QuotedPrefix(line)
+		if err == nil && !strings.HasSuffix(line, " directory\n") {
+			path, _ := strconv.Unquote(quoted)
+			paths = append(paths, path)
+		}
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+func TestIgnoreFiles(t *testing.T) {
+	one := func(context, dockerfile string) string {
+		return meta + "---\nimage: app\ncontext: " + context + "\ndockerfile: " + dockerfile + "\n"
+	}
+	app := files{"app/build/Dockerfile": "FROM base\nCOPY . /\n", "app/a.txt": "a", "app/b.txt": "b", "app/c.txt": "c"}
+	tests := map[string]struct {
+		werf   string
+		change files
+		want   []string
+	}{
+		"none":                      {one("app", "build/Dockerfile"), nil, []string{"a.txt", "b.txt", "build/Dockerfile", "c.txt"}},
+		"at the context's root":     {one("app", "build/Dockerfile"), files{"app/.dockerignore": "a.txt\n.*\n"}, []string{"b.txt", "build/Dockerfile", "c.txt"}},
+		"the Dockerfile's own":      {one("app", "build/Dockerfile"), files{"app/build/Dockerfile.dockerignore": "b.txt\nbuild\n"}, []string{"a.txt", "c.txt"}},
+		"the Dockerfile's own wins": {one("app", "build/Dockerfile"), files{"app/build/Dockerfile.dockerignore": "b.txt\nbuild\n.*\n", "app/.dockerignore": "a.txt"}, []string{"a.txt", "c.txt"}},
+		"an empty one wins, too":    {one("app", "build/Dockerfile"), files{"app/build/Dockerfile.dockerignore": "# nothing\n", "app/.dockerignore": "a.txt"}, []string{".dockerignore", "a.txt", "b.txt", "build/Dockerfile", "build/Dockerfile.dockerignore", "c.txt"}},
+		"not beside the Dockerfile": {one("app", "build/Dockerfile"), files{"app/build/.dockerignore": "../a.txt\na.txt\n"}, []string{"a.txt", "b.txt", "build/.dockerignore", "build/Dockerfile", "c.txt"}},
+		"not at the project's root": {one("app", "build/Dockerfile"), files{".dockerignore": "app\na.txt\n"}, []string{"a.txt", "b.txt", "build/Dockerfile", "c.txt"}},
+		"exceptions":                {one("app", "build/Dockerfile"), files{"app/.dockerignore": "*\n!b.txt\n"}, []string{"b.txt"}},
+		"Dockerfile outside":        {one("app", "../Outside"), files{"Outside": "FROM base\nCOPY *.txt /\n", "Outside.dockerignore": "a.txt\n"}, []string{"b.txt", "c.txt"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			dir := app.with(test.change).with(files{"werf.yaml": test.werf}).commit(t)
+			if got := reads(t, Options{Dir: dir}); !slices.Equal(got, test.want) {
+				t.Errorf("it reads %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// A file of the work tree that contextAddFiles names counts as if it were
+// committed; nothing else of the work tree counts.
+func TestContextAddFiles(t *testing.T) {
+	werf := meta + section("back", "contextAddFiles: [built, dist/]\n")
+	app := files{"werf.yaml": werf, "back/Dockerfile": "FROM base\nCOPY . /\n", "back/main": "main"}
+	added := files{"back/built": "binary", "back/dist/deep/page": "page"}
+	committed := keys(t, Options{Dir: app.with(added).commit(t)})
+	dir := app.commit(t)
+	added.write(t, dir)
+	files{"back/other": "not named"}.write(t, dir)
+	if got := keys(t, Options{Dir: dir}); !maps.Equal(got, committed) {
+		t.Errorf("got %v, committed %v", got, committed)
+	}
+	files{"back/built": "other"}.write(t, dir)
+	if got := keys(t, Options{Dir: dir}); maps.Equal(got, committed) {
+		t.Error("another content gives the same key")
+	}
+	check(t, os.Remove(filepath.Join(dir, "back/built")))
+	wantWords(t, fails(t, Options{Dir: dir}), "werf.yaml:7:", "contextAddFiles", "back", "built")
+}
+
+func TestChoose(t *testing.T) {
+	dir := shop.commit(t)
+	all := keys(t, Options{Dir: dir})
+	for _, test := range []struct{ names, want []string }{
+		{nil, []string{"front", "back", "jobs"}},
+		{[]string{"jobs"}, []string{"jobs"}},
+		{[]string{"jobs", "front"}, []string{"front", "jobs"}}, // in the file's order
+		{[]string{"back", "back"}, []string{"back"}},
+	} {
+		var got []string
+		for _, image := range load(t, Options{Dir: dir, Images: test.names}).Images {
+			got = append(got, image.Name)
+			if image.Key.String() != all[image.Name] {
+				t.Errorf("the key of %s depends on which images are chosen", image.Name)
+			}
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%q chooses %q, want %q", test.names, got, test.want)
+		}
+	}
+	message := fails(t, Options{Dir: dir, Images: []string{"frnt", "jobs", "database", "Back"}})
+	wantWords(t, message, `no image "frnt" in werf.yaml`, `did you mean "front"?`, `no image "Back"`, `did you mean "back"?`,
+		`no image "database"`, "it has: front, back, jobs")
+	if strings.Contains(message, `"jobs"`) {
+		t.Errorf("a right name is told as wrong:\n%s", message)
+	}
+}
+
+// An image that is not chosen may be broken.
+func TestOnlyChosenImagesArePlanned(t *testing.T) {
+	dir := shop.with(files{"back/Dockerfile": "FRM base\n", "jobs/Dockerfile": ""}).commit(t)
+	if got := keys(t, Options{Dir: dir, Images: []string{"front"}}); len(got) != 1 {
+		t.Errorf("planned are %v", got)
+	}
+}
+
+func TestWrongInput(t *testing.T) {
+	repo := shop.commit(t)
+	empty := t.TempDir()
+	git(t, empty, "init", "-q")
+	tests := map[string]struct {
+		o     Options
+		words []string
+	}{
+		"several images at once": {Options{Dir: shop.with(files{"front/Dockerfile": "", "back/Dockerfile": "FROM base\nCPY a b\n",
+			"werf.yaml": shop["werf.yaml"] + "---\nimage: gone\ncontext: nowhere\ndockerfile: Dockerfile\n"}).commit(t)},
+			[]string{`image "front": no file front/Dockerfile in the commit`, "werf.yaml:6:", "back/Dockerfile:2", "CPY", `image "gone"`, `"nowhere"`}},
+		"broken werf.yaml":     {Options{Dir: shop.with(files{"werf.yaml": meta + section("front", "dockerfle: x\n")}).commit(t)}, []string{"werf.yaml:7:1", "dockerfle"}},
+		"no werf.yaml":         {Options{Dir: files{"a": "b"}.commit(t)}, []string{"werf.yaml", "configVersion: 1"}},
+		"no such config":       {Options{Dir: repo, Config: "other.yaml"}, []string{"--config", "other.yaml"}},
+		"config outside":       {Options{Dir: repo, Config: "../other.yaml"}, []string{"--config", "leaves", "../other.yaml"}},
+		"platform":             {Options{Dir: repo, Platforms: []string{"amd64"}}, []string{`--platform "amd64"`, "OS/ARCH"}},
+		"unknown target":       {Options{Dir: shop.with(files{"werf.yaml": meta + section("front", "target: nothing\n")}).commit(t)}, []string{"front", "nothing"}},
+		"no git repository":    {Options{Dir: t.TempDir()}, []string{"git init"}},
+		"no commit":            {Options{Dir: empty}, []string{"no commit yet"}},
+		"no such directory":    {Options{Dir: filepath.Join(repo, "nowhere")}, []string{"nowhere"}},
+		"not in the commit":    {Options{Dir: filepath.Join(repo, "new")}, []string{"new", "commit its files"}},
+		"project has no image": {Options{Dir: files{"werf.yaml": meta}.commit(t), Images: []string{"front"}}, []string{`no image "front"`}},
+	}
+	check(t, os.Mkdir(filepath.Join(repo, "new"), 0o755))
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) { wantWords(t, fails(t, test.o), test.words...) })
+	}
+}
+
+func TestPlatforms(t *testing.T) {
+	for in, want := range map[string]string{
+		"linux/amd64": "linux/amd64", "linux/x86_64": "linux/amd64", "Linux/AMD64": "linux/amd64",
+		"linux/arm64": "linux/arm64", "linux/arm64/v8": "linux/arm64", "linux/aarch64": "linux/arm64",
+		"linux/arm": "linux/arm/v7", "linux/arm/v6": "linux/arm/v6", "windows/amd64": "windows/amd64",
+		"amd64": "", "linux": "", "linux/": "", "/amd64": "", "linux/amd64,linux/arm64": "", "linux/amd64/v2/x": "", "*/*": "", "": "", " ": "",
+	} {
+		got, err := targetPlatforms([]string{in})
+		switch {
+		case want != "" && (err != nil || len(got) != 1 || platforms.FormatAll(got[0]) != want):
+			t.Errorf("%q is %+v (%v), want %s", in, got, err, want)
+		case want == "" && (!diag.Is(err) || !strings.Contains(err.Error(), strconv.Quote(in))):
+			t.Errorf("%q: got %+v, %v", in, got, err)
+		}
+	}
+	if got, err := targetPlatforms(nil); err != nil || len(got) != 1 || got[0].OS != "linux" || got[0].Architecture == "" {
+		t.Errorf("the default is %+v, %v", got, err)
+	}
+}
+
+// The trace is all that is hashed: hashing it again gives the keys.
+func TestKeyTrace(t *testing.T) {
+	dir := shop.commit(t)
+	var trace bytes.Buffer
+	p := load(t, Options{Dir: dir, KeyTrace: &trace})
+	text := trace.String()
+	for _, image := range p.Images {
+		hash := sha256.New()
+		rest := text
+		for !strings.HasPrefix(rest, "= ") {
+			head, after, _ := strings.Cut(rest, "\n")
+			size, err := strconv.Atoi(head[strings.LastIndex(head, " ")+1:])
+			if err != nil || len(after) <= size {
+				t.Fatalf("%s: no field begins with %q", image.Name, head)
+			}
+			rest = after[size+1:]
+			io.WriteString(hash, head+"\n"+after[:size+1])
+		}
+		want := hex.EncodeToString(hash.Sum(nil))
+		line, after, _ := strings.Cut(rest, "\n")
+		if text = after; line != "= "+want || want != image.Key.String() {
+			t.Errorf("%s has key %s, its trace ends in %q and hashes to %s", image.Name, image.Key, line, want)
+		}
+	}
+	if text != "" {
+		t.Errorf("after the keys there is %q", text)
+	}
+	var again bytes.Buffer
+	load(t, Options{Dir: dir, KeyTrace: &again})
+	if again.String() != trace.String() {
+		t.Error("the trace of the same commit differs")
+	}
+}
+
+// onWrite cancels a plan in the middle.
+type onWrite func()
+
+func (f onWrite) Write(p []byte) (int, error) {
+	f()
+	return len(p), nil
+}
+
+func TestCancelled(t *testing.T) {
+	dir := shop.commit(t)
+	for name, prepare := range map[string]func(cancel func(), o *Options){
+		"before":     func(cancel func(), _ *Options) { cancel() },
+		"on the way": func(cancel func(), o *Options) { o.KeyTrace = onWrite(cancel) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			o := Options{Dir: dir}
+			prepare(cancel, &o)
+			_, err := Load(ctx, o)
+			if !errors.Is(err, context.Canceled) || diag.Is(err) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}

@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"path"
 	"slices"
 	"strings"
 
@@ -26,7 +25,6 @@ import (
 	"slipway/planner/werfyaml"
 
 	"github.com/containerd/platforms"
-	"github.com/moby/patternmatcher/ignorefile"
 )
 
 // Options are a plan's parameters. The zero value plans the project in the
@@ -113,8 +111,10 @@ func Load(ctx context.Context, o Options) (_ *Plan, err error) {
 			return nil, err
 		}
 	}
-	p.Images, err = planImages(ctx, p, chosen, o)
-	return p, err
+	if p.Images, err = planImages(ctx, p, chosen, o); err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // readLock reads the lock file of the commit; nil if it has none.
@@ -171,7 +171,7 @@ func choose(config *werfyaml.Config, names []string) ([]werfyaml.Image, error) {
 		if !slices.Contains(known, name) {
 			d := &diag.Diagnostic{Message: fmt.Sprintf("no image %q in %s", name, config.File)}
 			d.Advice = diag.DidYouMean(name, known)
-			if d.Advice == "" {
+			if d.Advice == "" && len(known) > 0 {
 				d.Advice = "it has: " + strings.Join(known, ", ")
 			}
 			wrong.Add(d)
@@ -187,25 +187,4 @@ func choose(config *werfyaml.Config, names []string) ([]werfyaml.Image, error) {
 		}
 	}
 	return chosen, nil
-}
-
-// ignorePatterns reads the ignore file that belongs to a Dockerfile: its own,
-// else the context's.
-func ignorePatterns(files fs.FS, dockerfile, context string) ([]string, error) {
-	for _, name := range []string{dockerfile + ".dockerignore", path.Join(context, ".dockerignore")} {
-		f, err := files.Open(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", name, err)
-		}
-		defer f.Close()
-		patterns, err := ignorefile.ReadAll(f)
-		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", name, err)
-		}
-		return patterns, nil
-	}
-	return nil, nil
 }

@@ -341,6 +341,7 @@ func TestWrongInput(t *testing.T) {
 			[]string{`image "front": no file front/Dockerfile in the commit`, "werf.yaml:6:", "back/Dockerfile:2", "CPY", `image "gone"`, `"nowhere"`}},
 		"broken werf.yaml":     {Options{Dir: shop.with(files{"werf.yaml": meta + section("front", "dockerfle: x\n")}).commit(t)}, []string{"werf.yaml:7:1", "dockerfle"}},
 		"no werf.yaml":         {Options{Dir: files{"a": "b"}.commit(t)}, []string{"werf.yaml", "configVersion: 1"}},
+		"ignore file":          {Options{Dir: shop.with(files{"front/.dockerignore": "a\n[\n"}).commit(t)}, []string{"front/.dockerignore:2:1", `"["`}},
 		"no such config":       {Options{Dir: repo, Config: "other.yaml"}, []string{"--config", "other.yaml"}},
 		"config outside":       {Options{Dir: repo, Config: "../other.yaml"}, []string{"--config", "leaves", "../other.yaml"}},
 		"platform":             {Options{Dir: repo, Platforms: []string{"amd64"}}, []string{`--platform "amd64"`, "OS/ARCH"}},

@@ -23,6 +23,7 @@ const tailLines = 20
 type progress struct {
 	ctx   context.Context
 	steps map[digest.Digest]*step
+	order []*step // as they came
 }
 
 type step struct {
@@ -67,6 +68,7 @@ func (p *progress) vertex(v *client.Vertex) {
 	if st == nil {
 		st = &step{name: v.Name}
 		p.steps[v.Digest] = st
+		p.order = append(p.order, st)
 	}
 	if v.Started != nil && !st.started {
 		st.started = true
@@ -114,7 +116,7 @@ func (p *progress) explain(image string, err error) error {
 	if errors.As(err, &vertex) {
 		failed = p.steps[digest.Digest(vertex.Digest)]
 	}
-	for _, st := range p.steps {
+	for _, st := range p.order {
 		if failed == nil && st.failed && len(st.tail)+len(st.partial) > 0 {
 			failed = st
 		}

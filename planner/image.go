@@ -19,10 +19,17 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// planImages plans every image, on all cores. An image waits for those that it is
-// made from, which stand before it in sections.
-func planImages(ctx context.Context, p *Plan, sections []werfyaml.Image, o Options) ([]*Image, error) {
-	images := make([]*Image, len(sections))
+// planImages plans every image, on all cores. sections have dependencies first,
+// and an image waits for those that it is made from.
+func planImages(ctx context.Context, p *Plan, sections []werfyaml.Image, o Options) (map[string]*Image, error) {
+	type planned struct {
+		done  chan struct{}
+		image *Image // nil if it cannot be planned
+	}
+	all := map[string]*planned{}
+	for _, section := range sections {
+		all[section.Name] = &planned{done: make(chan struct{})}
+	}
 	errs := make([]error, len(sections))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
@@ -31,37 +38,90 @@ func planImages(ctx context.Context, p *Plan, sections []werfyaml.Image, o Optio
 	}
 	for i, section := range sections {
 		group.Go(func() error {
-			images[i], errs[i] = planImage(ctx, p, section, o)
+			self := all[section.Name]
+			defer close(self.done)
+			var needs []*Image
+			for _, d := range section.Dependencies {
+				need := all[d.Image]
+				// It was started before, so it ends without this one.
+				<-need.done
+				if need.image == nil {
+					return ctx.Err() // its own error says why
+				}
+				needs = append(needs, need.image)
+			}
+			self.image, errs[i] = planImage(ctx, p, section, needs, o)
 			return ctx.Err()
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
+	images := map[string]*Image{}
+	for name, p := range all {
+		images[name] = p.image
+	}
 	return images, errors.Join(errs...)
 }
 
-func planImage(ctx context.Context, p *Plan, section werfyaml.Image, o Options) (*Image, error) {
+func planImage(ctx context.Context, p *Plan, section werfyaml.Image, needs []*Image, o Options) (*Image, error) {
 	in, err := input(ctx, p.Source, section)
 	if err != nil {
 		return nil, err
 	}
 	in.Bases, in.Trace, in.Lock = o.Bases, o.KeyTrace, p.Lock
-	targets, err := targetPlatforms(o.Platforms)
+	in.CacheVersion = section.CacheVersion
+	if in.Edit, in.EditKey, err = editConfig(section.ImageSpec); err != nil {
+		return nil, section.At("imageSpec").Errorf("image %q: %v", section.Name, err)
+	}
+	names := o.Platforms
+	if len(names) == 0 {
+		names = section.Platforms
+	}
+	targets, err := targetPlatforms(names)
 	if err != nil {
 		return nil, err
 	}
-	image := &Image{Name: section.Name, Final: section.Final}
+	image := &Image{Name: section.Name, Final: section.Final, Needs: needs, How: How{
+		AddHost: section.AddHost, Network: section.Network, SSH: section.SSH, Secrets: section.Secrets,
+	}}
 	for _, platform := range targets {
-		in.Platform = platform
-		recipe, err := dockerfile.Plan(ctx, in)
-		if err != nil {
+		b := &Build{Platform: platform}
+		in.Platform, in.Dependencies = platform, nil
+		for i, need := range needs {
+			made, err := need.build(platform)
+			if err != nil {
+				return nil, section.At("dependencies").Errorf("image %q: %v", section.Name, err)
+			}
+			b.Needs = append(b.Needs, made)
+			in.Dependencies = append(in.Dependencies, dependency(section.Dependencies[i], made, o.RepoName))
+		}
+		if b.Recipe, err = dockerfile.Plan(ctx, in); err != nil {
 			return nil, fmt.Errorf("image %q: %w", section.Name, err)
 		}
-		image.Builds = append(image.Builds, &Build{Platform: platform, Key: recipe.Key, Recipe: recipe})
+		b.Key = b.Recipe.Key
+		image.Builds = append(image.Builds, b)
 	}
 	image.Key = indexKey(image.Builds)
 	return image, nil
+}
+
+// build is the image for a platform.
+func (i *Image) build(platform platforms.Platform) (*Build, error) {
+	for _, b := range i.Builds {
+		if platforms.FormatAll(b.Platform) == platforms.FormatAll(platform) {
+			return b, nil
+		}
+	}
+	return nil, fmt.Errorf("it needs image %q for %s, for which that is not built", i.Name, platforms.FormatAll(platform))
+}
+
+func dependency(d werfyaml.Dependency, made *Build, repo string) dockerfile.Dependency {
+	out := dockerfile.Dependency{Repo: repo, Key: made.Key, Config: made.Recipe.Config}
+	for _, i := range d.Imports {
+		out.Imports = append(out.Imports, dockerfile.Import{Arg: i.TargetBuildArg, Type: dockerfile.ImportType(i.Type)})
+	}
+	return out
 }
 
 // input reads what an image section names.
@@ -112,13 +172,17 @@ func indexKey(builds []*Build) engine.Key {
 	return w.Sum()
 }
 
-// targetPlatforms reads platform names. Images are Linux images unless they say
-// more.
+// defaultPlatform is linux on this machine's architecture.
+func defaultPlatform() platforms.Platform {
+	p := platforms.DefaultSpec()
+	p.OS, p.OSVersion, p.OSFeatures = "linux", "", nil
+	return platforms.Normalize(p)
+}
+
+// targetPlatforms reads platform names.
 func targetPlatforms(names []string) ([]platforms.Platform, error) {
 	if len(names) == 0 {
-		p := platforms.DefaultSpec()
-		p.OS, p.OSVersion, p.OSFeatures = "linux", "", nil
-		return []platforms.Platform{platforms.Normalize(p)}, nil
+		return []platforms.Platform{defaultPlatform()}, nil
 	}
 	var out []platforms.Platform
 	for _, name := range names {

@@ -14,8 +14,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"slices"
-	"strings"
 
 	"slipway/engine"
 	"slipway/planner/diag"
@@ -34,7 +32,8 @@ type Options struct {
 	GitWorkTree string   // as git's --work-tree; "" lets git find it
 	Config      string   // werf.yaml's path in the project; "" is the default
 	Env         string   // the environment's name, for templates and charts
-	Images      []string // names; none means all
+	Images      []string // names and patterns (werfyaml.Config.Select); none means all
+	FinalOnly   bool     // leaves out images with final: false
 	Platforms   []string // OS/ARCH[/VARIANT] each; none means what werf.yaml says, else linux on this machine's
 	// RepoName is where images are kept, as their references say it; "" is
 	// localhost/PROJECT. It enters a key only where an image is made to hold it.
@@ -69,6 +68,15 @@ type Image struct {
 	Key    engine.Key // of the build, or of the index over several
 	Builds []*Build   // one per platform
 	Needs  []*Image   // the project's images that this one is made from
+	How    How
+}
+
+// How is what only says how an image's RUNs are run: none of it is in a key.
+type How struct {
+	AddHost []string // HOST:IP
+	Network string   // "", default, none or host
+	SSH     string   // as docker build --ssh has it
+	Secrets []werfyaml.Secret
 }
 
 // Build is an image for one platform.
@@ -94,9 +102,14 @@ func Load(ctx context.Context, o Options) (_ *Plan, err error) {
 	if err != nil {
 		return nil, err
 	}
-	chosen, err := choose(config, o.Images)
+	chosen, err := config.Select(o.Images, werfyaml.SelectOptions{FinalOnly: o.FinalOnly})
 	if err != nil {
 		return nil, err
+	}
+	if len(o.Platforms) == 0 {
+		if err := config.CheckPlatforms([]string{platforms.FormatAll(defaultPlatform())}); err != nil {
+			return nil, err
+		}
 	}
 	p := &Plan{
 		Project: config.Meta.Project,
@@ -111,8 +124,12 @@ func Load(ctx context.Context, o Options) (_ *Plan, err error) {
 			return nil, err
 		}
 	}
-	if p.Images, err = planImages(ctx, p, chosen, o); err != nil {
+	planned, err := planImages(ctx, p, config.Closure(chosen), o)
+	if err != nil {
 		return nil, err
+	}
+	for _, section := range chosen {
+		p.Images = append(p.Images, planned[section.Name])
 	}
 	return p, nil
 }
@@ -153,38 +170,4 @@ func readConfig(files fs.FS, override string) (*werfyaml.Config, error) {
 		return nil, fmt.Errorf("reading %s: %w", name, err)
 	}
 	return werfyaml.Parse(name, text)
-}
-
-// choose picks the named images, in the file's order.
-func choose(config *werfyaml.Config, names []string) ([]werfyaml.Image, error) {
-	if len(names) == 0 {
-		return config.Images, nil
-	}
-	var known []string
-	for _, image := range config.Images {
-		known = append(known, image.Name)
-	}
-	wanted := map[string]bool{}
-	var wrong diag.List
-	for _, name := range names {
-		wanted[name] = true
-		if !slices.Contains(known, name) {
-			d := &diag.Diagnostic{Message: fmt.Sprintf("no image %q in %s", name, config.File)}
-			d.Advice = diag.DidYouMean(name, known)
-			if d.Advice == "" && len(known) > 0 {
-				d.Advice = "it has: " + strings.Join(known, ", ")
-			}
-			wrong.Add(d)
-		}
-	}
-	if err := wrong.Err(); err != nil {
-		return nil, err
-	}
-	var chosen []werfyaml.Image
-	for _, image := range config.Images {
-		if wanted[image.Name] {
-			chosen = append(chosen, image)
-		}
-	}
-	return chosen, nil
 }

@@ -24,12 +24,23 @@ type Build struct {
 	// any error of reading a file: fsutil's sender takes a file that cannot be
 	// opened for an empty one, and waits for ever after a read that failed.
 	Contexts map[string]func(onError func(error)) fsutil.FS
+	// Secrets are what RUNs may mount, by id; SSH are agents or keys, by id.
+	Secrets map[string][]byte
+	SSH     []SSH
+	// HostNetwork lets RUNs use the builder's network as it is.
+	HostNetwork bool
 	// LayoutStore is the name under which Definition reads images of the project
 	// from Repo, if that is a layout; "" if it reads none.
 	LayoutStore string
 	// Repo is where layers, config and manifest go. They are stored by digest
 	// only: naming the result is the caller's step.
 	Repo oci.Reference
+}
+
+// SSH is an agent's socket or private keys that RUNs may mount.
+type SSH struct {
+	ID    string
+	Paths []string // none means the agent at $SSH_AUTH_SOCK
 }
 
 // Solver turns a build into an image stored in Build.Repo and returns the

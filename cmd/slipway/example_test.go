@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -173,4 +174,14 @@ func planned(t *testing.T, cli *testenv.CLI, repo *testenv.Repo, args ...string)
 		t.Fatalf("%v in %s", err, out)
 	}
 	return p
+}
+
+// fileOf reads a file of the work tree.
+func fileOf(t *testing.T, repo *testenv.Repo, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(repo.Path(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

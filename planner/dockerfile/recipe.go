@@ -108,12 +108,11 @@ func Plan(ctx context.Context, in Input) (*Recipe, error) {
 	if err := checkSyntax(in); err != nil {
 		return nil, err
 	}
-	bp := builderStandIn
 	project := images{dependencies: in.Dependencies}
 	for _, d := range in.Dependencies {
 		project.made = append(project.made, d.planned())
 	}
-	exp, err := expand(in.Text, in.Target, project.args(in.Args), predefinedArgs(bp, in.Platform, in.Target))
+	exp, err := expand(in.Text, in.Target, project.args(in.Args), predefinedArgs(builderStandIn, in.Platform, in.Target))
 	if err != nil {
 		return nil, diagnose(in, err)
 	}
@@ -122,7 +121,7 @@ func Plan(ctx context.Context, in Input) (*Recipe, error) {
 		resolver.env = in.Bases
 	}
 	r := &Recipe{in: in}
-	def, config, _, err := convert(ctx, in, project, bp, resolver, r.warn)
+	def, config, _, err := convert(ctx, in, project, World{Builder: builderStandIn}, resolver, r.warn)
 	if err != nil {
 		return nil, diagnose(in, err)
 	}
@@ -173,6 +172,9 @@ type World struct {
 	Bases   ConfigResolver
 	Builder ocispec.Platform // of the machine that builds
 	Made    []Made           // the dependencies, in the order of Input.Dependencies
+	// Hosts and Network only say how RUNs are run.
+	Hosts   []llb.HostIP
+	Network pb.NetMode
 }
 
 // Solvable converts again, over the real base images, pinned by digest. A base
@@ -183,7 +185,7 @@ func (r *Recipe) Solvable(ctx context.Context, world World) (*Solvable, error) {
 	if len(world.Made) != len(r.in.Dependencies) {
 		return nil, fmt.Errorf("%s: %d of the %d images that this one is made from are there", r.in.Path, len(world.Made), len(r.in.Dependencies))
 	}
-	def, config, baseConfig, err := convert(ctx, r.in, project, world.Builder, pinned{withImages{images: project, others: world.Bases}, r.in.Lock}, nil)
+	def, config, baseConfig, err := convert(ctx, r.in, project, world, pinned{withImages{images: project, others: world.Bases}, r.in.Lock}, nil)
 	if err != nil {
 		return nil, &solveError{diagnostic: diagnose(r.in, err), cause: err}
 	}
@@ -251,13 +253,15 @@ func (r *Recipe) uncovered(now []source.Entry) error {
 
 // convert is BuildKit's own conversion. Its result is the definition, the image's
 // config and that of its base.
-func convert(ctx context.Context, in Input, project images, builder ocispec.Platform, resolver llb.ImageMetaResolver, warn linter.LintWarnFunc) (def *llb.Definition, config, baseConfig []byte, err error) {
+func convert(ctx context.Context, in Input, project images, world World, resolver llb.ImageMetaResolver, warn linter.LintWarnFunc) (def *llb.Definition, config, baseConfig []byte, err error) {
 	caps := pb.Caps.CapSet(pb.Caps.All())
 	res, err := dockerfile2llb.Dockerfile2LLB(ctx, in.Text, dockerfile2llb.ConvertOpt{
 		Config: dockerui.Config{
 			BuildArgs:      project.args(in.Args),
 			Target:         in.Target,
-			BuildPlatforms: []ocispec.Platform{builder},
+			BuildPlatforms: []ocispec.Platform{world.Builder},
+			ExtraHosts:     world.Hosts,
+			NetworkMode:    world.Network,
 		},
 		TargetPlatform: &in.Platform,
 		MetaResolver:   resolver,

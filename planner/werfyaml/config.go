@@ -11,6 +11,8 @@ import (
 	"bytes"
 	"unicode/utf8"
 
+	"gopkg.in/yaml.v3"
+
 	"slipway/planner/diag"
 )
 
@@ -19,45 +21,10 @@ const DefaultChartDir = ".helm"
 
 // Config is a valid werf.yaml.
 type Config struct {
-	File   string
-	Meta   Meta
-	Images []Image // in file order
-}
-
-// Meta is the section with configVersion.
-type Meta struct {
-	Project    string // 1 to 50 of a-z, 0-9 and inner hyphens
-	ChartDir   string // deploy.helmChartDir, relative to the project, clean
-	AppVersion string // deploy.helmChartConfig.appVersion; empty: the chart's own
-	positions
-}
-
-// Image is a section with a dockerfile.
-type Image struct {
-	Name            string            // segments of A-Z a-z 0-9 _ . - joined by slashes; unique
-	Dockerfile      string            // relative to Context, clean; within the project
-	Context         string            // relative to the project, clean; "." is the project itself
-	ContextAddFiles []string          // relative to Context, clean, within it; in file order
-	Target          string            // stage to build; empty: the last one
-	Args            map[string]string // build arguments; nil when there are none
-	Final           bool              // whether the image is for export and bundles by default
-	positions
-}
-
-// positions are where the values of a section stand.
-type positions struct {
-	section diag.Pos
-	at      map[string]diag.Pos
-}
-
-// At is the position of the value of a key, or of the section's first line when
-// the file does not give the key. Deeper values have a dot: "args.NAME",
-// "contextAddFiles.PATH" (the clean path), "deploy.helmChartDir".
-func (p positions) At(key string) diag.Pos {
-	if pos, ok := p.at[key]; ok {
-		return pos
-	}
-	return p.section
+	File        string
+	Meta        Meta
+	Images      []Image       // in file order
+	Unsupported []Unsupported // in file order
 }
 
 const bom = "\uFEFF"
@@ -66,62 +33,89 @@ const bom = "\uFEFF"
 // Its error is a diag.List with every mistake that it found.
 func Parse(file string, text []byte) (*Config, error) {
 	text = bytes.TrimPrefix(text, []byte(bom))
-	p := &parser{source: diag.NewSource(file, text), config: &Config{File: file}}
+	p := &parser{source: diag.NewSource(file, text), config: &Config{File: file}, claimed: map[string]diag.Pos{}}
 	// What follows depends on these two: nothing else is worth telling then.
 	if at := invalidUTF8(text); at >= 0 {
 		p.errs.Add(p.source.Offset(text, at).Errorf("this is not UTF-8 text").
 			Advise("save the file as UTF-8"))
 		return nil, p.errs.Err()
 	}
-	if at := bytes.Index(text, []byte("{{")); at >= 0 {
-		p.errs.Add(p.source.Offset(text, at).Errorf("templates in werf.yaml are not supported yet").
-			Advise("write what the template gives; an action is executed even in a comment"))
-		return nil, p.errs.Err()
+	if err := p.templates(text); err != nil {
+		return nil, err
 	}
-	broken := false
-	for _, d := range splitDocuments(text) {
-		sections, err := p.decode(d)
-		if err != nil {
-			p.errs.Add(err)
-			broken = true
-		}
-		for _, s := range sections {
-			p.section(s)
+	p.decodeAll(text)
+	// The project's section is read first: images have its defaults.
+	for _, meta := range []bool{true, false} {
+		for _, s := range p.sections {
+			if (s.kind() == kindMeta) == meta {
+				s.parse()
+			}
 		}
 	}
 	// The meta section may be in the document that cannot be read.
-	if p.meta == nil && !broken {
+	if p.meta == nil && !p.incomplete {
 		p.errs.Add(p.source.Pos(0, 0).Errorf("there is no section with configVersion and project").
 			Advise("begin the file with one:\n\n%s", indent(metaExample)))
 	}
+	p.check()
 	if err := p.errs.Err(); err != nil {
 		return nil, err
 	}
 	return p.config, nil
 }
 
-// parser is the state of one Parse.
-type parser struct {
-	source *diag.Source
-	config *Config
-	errs   diag.List
-	meta   *section            // the first meta section
-	names  map[string]diag.Pos // where each image name was first given
+// templates refuses text that is not rendered.
+func (p *parser) templates(text []byte) error {
+	if at := bytes.Index(text, []byte("{{")); at >= 0 {
+		p.errs.Add(p.source.Offset(text, at).Errorf("templates in werf.yaml are not supported yet").
+			Advise("write what the template gives; an action is executed even in a comment"))
+	}
+	return p.errs.Err()
 }
 
-func (p *parser) section(s *section) {
-	if s.root == nil {
-		return
+// parser is the state of one Parse.
+type parser struct {
+	source   *diag.Source
+	config   *Config
+	errs     diag.List
+	sections []*section
+	meta     *section            // the first meta section
+	claimed  map[string]diag.Pos // where each image name was first given
+	// incomplete is that there are names that could not be read, so that a
+	// name that is not known is not a mistake.
+	incomplete bool
+}
+
+// decodeAll finds the sections, and what in the text is not YAML.
+func (p *parser) decodeAll(text []byte) {
+	var roots []*yaml.Node
+	for _, d := range splitDocuments(text) {
+		found, err := p.decode(d)
+		if err != nil {
+			p.errs.Add(err)
+			p.incomplete = true
+		}
+		roots = append(roots, found...)
 	}
+	p.source = diag.NewSource(p.config.File, redact(text, roots))
+	for _, root := range roots {
+		if s := p.newSection(root); s.root != nil {
+			p.sections = append(p.sections, s)
+		}
+	}
+}
+
+func (s *section) parse() {
 	switch s.kind() {
 	case kindMeta:
-		p.parseMeta(s)
+		s.parseMeta()
 	case kindImage:
-		p.parseImage(s)
+		s.parseImage()
 	case kindShell:
-		p.errs.Add(s.shellError())
+		s.parseShell()
 	default:
-		p.errs.Add(s.pos.Errorf("this section is neither the project's nor an image's").
+		s.incomplete = true
+		s.errs.Add(s.pos.Errorf("this section is neither the project's nor an image's").
 			Advise("the project's has configVersion and project, an image's has image and dockerfile"))
 	}
 }

@@ -20,9 +20,33 @@ func app(edit func(*Image)) []Image {
 	return []Image{i}
 }
 
+// metaOf is what the smallest section of a project means.
+func metaOf(edit func(*Meta)) Meta {
+	m := defaultMeta()
+	m.Project = "p"
+	if edit != nil {
+		edit(&m)
+	}
+	return m
+}
+
+// mustParse is the config of a text that is right, without positions.
+func mustParse(t *testing.T, text string) *Config {
+	t.Helper()
+	config, err := Parse("werf.yaml", []byte(text))
+	if err != nil {
+		t.Fatalf("%s\n%v", text, err)
+	}
+	config.Meta.positions = positions{}
+	for i := range config.Images {
+		config.Images[i].positions = positions{}
+	}
+	return config
+}
+
 func TestParse(t *testing.T) {
 	const appText = "image: app\ndockerfile: Dockerfile\n"
-	meta := Meta{Project: "p", ChartDir: ".helm"}
+	meta := metaOf(nil)
 	tests := []struct {
 		name, text string
 		meta       Meta
@@ -43,15 +67,15 @@ func TestParse(t *testing.T) {
 			app(func(i *Image) { i.Target, i.Args = "---", map[string]string{"A": "--- x"} })},
 		{"three dots", head + "...\n---\n" + appText + "...\n", meta, app(nil)},
 		{"flow style", "{project: p, configVersion: 1}\n--- {image: app, dockerfile: Dockerfile}\n", meta, app(nil)},
-		{"meta in full", "configVersion: 1\nproject: my-project-2\ndeploy:\n  helmChartDir: ./deploy/chart/\n" +
+		{"the chart", "configVersion: 1\nproject: my-project-2\ndeploy:\n  helmChartDir: ./deploy/chart/\n" +
 			"  helmChartConfig:\n    appVersion: 1.10\n",
-			Meta{Project: "my-project-2", ChartDir: "deploy/chart", AppVersion: "1.10"}, nil},
+			metaOf(func(m *Meta) { m.Project, m.ChartDir, m.AppVersion = "my-project-2", "deploy/chart", "1.10" }), nil},
 		{"keys of meta without values", head + "deploy:\n", meta, nil},
 		{"deeper keys of meta without values", head + "deploy: {helmChartDir: , helmChartConfig: }\n", meta, nil},
-		{"number as project", "configVersion: 1\nproject: 2048\n", Meta{Project: "2048", ChartDir: ".helm"}, nil},
+		{"number as project", "configVersion: 1\nproject: 2048\n", metaOf(func(m *Meta) { m.Project = "2048" }), nil},
 		{"longest project", "configVersion: 1\nproject: " + strings.Repeat("a", 50) + "\n",
-			Meta{Project: strings.Repeat("a", 50), ChartDir: ".helm"}, nil},
-		{"image in full", head + "---\ntarget: prod\nfinal: false\nargs:\n  B: b\n  A: a\n" +
+			metaOf(func(m *Meta) { m.Project = strings.Repeat("a", 50) }), nil},
+		{"files of an image", head + "---\ntarget: prod\nfinal: false\nargs:\n  B: b\n  A: a\n" +
 			"contextAddFiles:\n- ./b/\n- a\ncontext: ./src/\ndockerfile: ../docker/Dockerfile_app\nimage: group/app.x-1_2\n", meta,
 			[]Image{{
 				Name: "group/app.x-1_2", Dockerfile: "../docker/Dockerfile_app", Context: "src",
@@ -99,14 +123,7 @@ func TestParse(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			config, err := Parse("werf.yaml", []byte(test.text))
-			if err != nil {
-				t.Fatalf("%s\n%v", test.text, err)
-			}
-			config.Meta.positions = positions{}
-			for i := range config.Images {
-				config.Images[i].positions = positions{}
-			}
+			config := mustParse(t, test.text)
 			want := &Config{File: "werf.yaml", Meta: test.meta, Images: test.images}
 			if !reflect.DeepEqual(config, want) {
 				t.Errorf("%s\ngot  %+v\nwant %+v", test.text, config, want)
@@ -198,7 +215,15 @@ func hostile() map[string]string {
 	for i := 1; i < 100; i++ {
 		bomb += fmt.Sprintf("a%d: &a%d {<<: [%s]}\n", i, i, strings.Repeat(fmt.Sprintf("*a%d,", i-1), 10))
 	}
+	chain := head
+	for i := range 3000 {
+		chain += fmt.Sprintf("---\nimage: i%d\ndockerfile: D\ndependencies: [{from: i%d}]\n", i, (i+1)%3000)
+	}
+	secret := head + "---\nimage: a\ndockerfile: D\nsecrets: &s\n- value: &v {a: *s, value: *v}\n"
 	return map[string]string{
+		"a long circle":          chain,
+		"secrets in themselves":  secret,
+		"a huge expression":      head + "cleanup: {keepPolicies: [{references: {tag: '/" + strings.Repeat("(a{1000}){1000}", 10) + "/'}}]}",
 		"merges that multiply":   bomb + "deploy: {<<: *a99}\n",
 		"aliases that multiply":  head + "a: &a [x]\nb: &b [*a, *a, *a]\nc: &c [*b, *b, *b]\ndeploy: *c\n",
 		"deep lists":             head + "deploy: " + strings.Repeat("[", 200_000),
@@ -229,6 +254,12 @@ func TestHostile(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(head + "---\nimage: app\ndockerfile: D\nargs: &a {A: 1, <<: *a}\ncontextAddFiles: [a]\nfinal: no\n"))
 	f.Add([]byte("---\r\n# имя\r\nproject: p\r\n--- \r\nimage: ~\r\n...\r\n"))
+	f.Add([]byte(head + "build: {platform: [linux/amd64], imageSpec: {author: me, config: {labels: {a: '%image%'}}}}\n" +
+		"cleanup: {keepPolicies: [{references: {tag: /v.*/, limit: {in: 1h}}}]}\n---\nimage: [a, b]\ndockerfile: D\n" +
+		"dependencies: [{from: c, imports: [{type: ImageID, targetBuildArg: C}]}]\nsecrets: [{id: x, value: |-\n y}]\n" +
+		"---\nimage: c\nfrom: alpine\n"))
+	f.Add([]byte(head + "---\nimage: ~\ndockerfile: D\nsecrets:\n- id: x\n  value: \"a\n   b\"\naddHost: a:::1\nimageSpec:\n" +
+		"  config: {expose: [80], healthcheck: {test: [CMD], interval: 5, timeout: 1s}, removeEnv: [/A/]}\n"))
 	f.Add([]byte("a: [b\n\tc: 'd\n? - *x : !!int y"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if len(text) > 10_000 {
@@ -238,8 +269,15 @@ func FuzzParse(f *testing.F) {
 		if (config == nil) == (err == nil) {
 			t.Fatalf("config %v, error %v", config, err)
 		}
-		if err != nil && err.Error() == "" {
-			t.Fatal("an error that says nothing")
+		if err != nil {
+			if err.Error() == "" {
+				t.Fatal("an error that says nothing")
+			}
+			return
+		}
+		chosen, err := config.Select(nil, SelectOptions{})
+		if err == nil && len(config.Closure(chosen)) != len(config.Images) {
+			t.Fatal("all images do not close over all images")
 		}
 	})
 }

@@ -43,19 +43,19 @@ func startsDocument(text []byte) bool {
 	return ok && (len(rest) == 0 || bytes.IndexByte([]byte(" \t\r\n"), rest[0]) >= 0)
 }
 
-// decode gives the sections of a document: one, none when it is empty, more
-// when it has "..." lines. Those before a syntax error are given with it.
-func (p *parser) decode(d document) ([]*section, *diag.Diagnostic) {
-	roots, err := decodeNodes(d.text)
-	var sections []*section
-	for _, root := range roots {
-		shift(root, d.line)
-		sections = append(sections, p.newSection(root.Content[0]))
+// decode gives the roots of a document: one, none when it is empty, more when
+// it has "..." lines. Those before a syntax error are given with it.
+func (p *parser) decode(d document) ([]*yaml.Node, *diag.Diagnostic) {
+	documents, err := decodeNodes(d.text)
+	var roots []*yaml.Node
+	for _, document := range documents {
+		shift(document, d.line)
+		roots = append(roots, document.Content[0])
 	}
 	if err != nil {
-		return sections, p.syntaxError(d, err)
+		return roots, p.syntaxError(d, err)
 	}
-	return sections, nil
+	return roots, nil
 }
 
 // decodeNodes parses text with yaml.v3, which bounds the depth of nesting and,

@@ -2,61 +2,29 @@ package werfyaml
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"slipway/planner/diag"
 )
 
+// key is one key that a mapping may have.
+type key struct {
+	name string
+	read func(field) // nil for a key that is refused
+	why  string      // of a refused key: what to do instead
+}
+
 // vocabulary is the keys that one kind of mapping may have.
 type vocabulary struct {
-	what        string            // for messages: "an image's section"
-	prefix      string            // before the keys in messages: "deploy."
-	supported   []string          // keys that are read
-	unsupported map[string]string // keys that are not read yet, with what to do instead or ""
+	what string // for messages: "an image's section"
+	keys []key
 }
 
-var metaKeys = vocabulary{
-	what:      "the project's section",
-	supported: []string{"configVersion", "project", "deploy"},
-	unsupported: map[string]string{
-		"build":       "give --platform, and --add-label for labels, on the command line",
-		"cleanup":     "",
-		"gitWorktree": "fetch the history that you need before the run",
-	},
-}
-
-var deployKeys = vocabulary{
-	what:      `"deploy"`,
-	prefix:    "deploy.",
-	supported: []string{"helmChartDir", "helmChartConfig"},
-	unsupported: map[string]string{
-		"helmRelease": "", "helmReleaseSlug": "", "namespace": "", "namespaceSlug": "",
-	},
-}
-
-var chartKeys = vocabulary{
-	what:      `"deploy.helmChartConfig"`,
-	prefix:    "deploy.helmChartConfig.",
-	supported: []string{"appVersion"},
-}
-
-var imageKeys = vocabulary{
-	what: "an image's section",
-	supported: []string{
-		"image", "dockerfile", "context", "contextAddFiles", "contextAddFile", "target", "args", "final",
-	},
-	unsupported: map[string]string{
-		"addHost":      "",
-		"network":      "",
-		"ssh":          "",
-		"secrets":      "",
-		"dependencies": "",
-		"staged":       "leave it out: every instruction of a Dockerfile is cached by itself anyway",
-		"platform":     "give --platform on the command line",
-		"cacheVersion": "leave it out, or declare an ARG in the Dockerfile and change it in args",
-		"imageSpec":    "use instructions of the Dockerfile, or --add-label for labels",
-	},
-}
+const (
+	metaSection  = "the project's section"
+	imageSection = "an image's section"
+)
 
 // shellKeys are those of the shell syntax that a Dockerfile image does not
 // share.
@@ -65,53 +33,95 @@ var shellKeys = []string{
 	"disableGitAfterPatch", "git", "shell", "ansible", "docker", "mount", "import",
 }
 
-// known is every key of the vocabulary, in an order that is always the same.
-func (v vocabulary) known() []string {
-	keys := slices.Clone(v.supported)
-	for key := range v.unsupported {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
-}
-
-// reject is the diagnostic of a key that the vocabulary does not support, nil
-// for one that it does.
-func (v vocabulary) reject(f field) *diag.Diagnostic {
-	if slices.Contains(v.supported, f.key) {
-		return nil
-	}
-	if advice, known := v.unsupported[f.key]; known {
-		if advice == "" {
-			advice = "remove it; " + v.works()
-		}
-		return f.keyAt.Errorf("%q is not supported yet", v.prefix+f.key).Advise("%s", advice)
-	}
-	return f.keyAt.Errorf("unknown key %.60q", v.prefix+f.key).Advise("%s", v.advice(f.key))
-}
-
-// advice is for a key that is not in the vocabulary.
-func (v vocabulary) advice(key string) string {
-	if similar := diag.DidYouMean(key, v.known()); similar != "" {
-		return similar
-	}
-	for _, other := range []vocabulary{metaKeys, deployKeys, imageKeys} {
-		if other.what == v.what || !slices.Contains(other.known(), key) {
+// read gives each field to what reads its key, and tells the keys that the
+// vocabulary does not have. Given are the keys that are there, or that a
+// misspelt one was probably meant to be: telling that those are missing would
+// only repeat it.
+func (s *section) read(fields []field, v vocabulary) (given map[string]bool) {
+	given = map[string]bool{}
+	for _, f := range fields {
+		k := v.find(f.key)
+		if k == nil || k.read == nil {
+			s.errs.Add(s.reject(f, v, k))
+			given[diag.Suggest(f.key, v.names())] = true
 			continue
 		}
-		if other.prefix == v.prefix {
-			return "it belongs in " + other.what + "; a line of three hyphens begins a new section"
-		}
-		return "it belongs in " + other.what
+		given[f.key] = true
+		s.at[f.path] = f.at
+		k.read(f)
 	}
-	if v.what == imageKeys.what && slices.Contains(shellKeys, key) {
-		return "it is of the shell syntax and has no meaning beside dockerfile"
-	}
-	return v.works()
+	return given
 }
 
+// object reads a mapping with the given keys, none of which is required.
+func (s *section) object(keys ...key) func(field) {
+	return func(f field) {
+		fields, _ := s.submapping(f)
+		s.read(fields, vocabulary{strconv.Quote(f.path), keys})
+	}
+}
+
+func (v vocabulary) find(name string) *key {
+	if i := slices.IndexFunc(v.keys, func(k key) bool { return k.name == name }); i >= 0 {
+		return &v.keys[i]
+	}
+	return nil
+}
+
+func (v vocabulary) names() []string {
+	names := make([]string, len(v.keys))
+	for i, k := range v.keys {
+		names[i] = k.name
+	}
+	return names
+}
+
+// works says which keys are read.
 func (v vocabulary) works() string {
-	return "what works in " + v.what + " is " + strings.Join(v.supported, ", ")
+	var names []string
+	for _, k := range v.keys {
+		if k.read != nil {
+			names = append(names, k.name)
+		}
+	}
+	return "what works in " + v.what + " is " + strings.Join(names, ", ")
+}
+
+// reject is the diagnostic of a key that is not read: refused is its entry in
+// the vocabulary, nil when there is none.
+func (s *section) reject(f field, v vocabulary, refused *key) *diag.Diagnostic {
+	if refused != nil {
+		return f.keyAt.Errorf("%q cannot be given here", f.path).Advise("%s", refused.why)
+	}
+	d := f.keyAt.Errorf("unknown key %.100q", f.path)
+	if similar := diag.DidYouMean(f.key, v.names()); similar != "" {
+		return d.Advise("%s", similar)
+	}
+	for _, home := range s.homes() {
+		if home.what == v.what || home.find(f.key) == nil {
+			continue
+		}
+		if v.isSection() && home.isSection() {
+			return d.Advise("it belongs in %s; a line of three hyphens begins a new section", home.what)
+		}
+		return d.Advise("it belongs in %s", home.what)
+	}
+	if v.what == imageSection && slices.Contains(shellKeys, f.key) {
+		return d.Advise("it is of the shell syntax and has no meaning beside dockerfile")
+	}
+	return d.Advise("%s", v.works())
+}
+
+func (v vocabulary) isSection() bool { return v.what == metaSection || v.what == imageSection }
+
+// homes are the vocabularies whose keys people most often put elsewhere.
+func (s *section) homes() []vocabulary {
+	return []vocabulary{
+		{metaSection, s.metaKeys(&Meta{})},
+		{`"deploy"`, s.deployKeys(&Meta{})},
+		{imageSection, s.imageKeys(&draft{})},
+		{`"imageSpec.config"`, s.specConfigKeys(&ImageSpec{})},
+	}
 }
 
 // kind is what a section describes.
@@ -140,24 +150,8 @@ func (s *section) kind() kind {
 		return kindShell
 	case s.has("image"), misspelt("dockerfile"):
 		return kindImage
-	case s.hasAny(metaKeys.known()), misspelt("configVersion"):
+	case s.hasAny(vocabulary{keys: s.metaKeys(&Meta{})}.names()), misspelt("configVersion"):
 		return kindMeta
 	}
 	return kindUnknown
-}
-
-// check tells the keys that the vocabulary does not support and returns the
-// fields that it does.
-func (s *section) check(fields []field, v vocabulary) []field {
-	var supported []field
-	for _, f := range fields {
-		d := v.reject(f)
-		if d == nil {
-			supported = append(supported, f)
-			continue
-		}
-		s.errs.Add(d)
-		s.typos[v.prefix+diag.Suggest(f.key, v.supported)] = true
-	}
-	return supported
 }

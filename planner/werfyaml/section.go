@@ -1,6 +1,7 @@
 package werfyaml
 
 import (
+	"fmt"
 	"slices"
 
 	"gopkg.in/yaml.v3"
@@ -14,21 +15,22 @@ type section struct {
 	root   *yaml.Node // nil for an empty document
 	pos    diag.Pos   // of its first key
 	fields []field
-	// typos are the known keys that unknown ones were probably meant to be;
-	// telling that those are missing would only repeat it.
-	typos map[string]bool
+	at     map[string]diag.Pos // where the values are that were read, by path
+	// targets are the build arguments that imports set, in file order.
+	targets []target
 }
 
 // field is a key of a mapping with its value, aliases resolved.
 type field struct {
 	key   string
+	path  string // with the keys that it is under: "deploy.namespace", "secrets[0].id"
 	value *yaml.Node
 	keyAt diag.Pos
 	at    diag.Pos // of the value, or of the alias that stands for it
 }
 
 func (p *parser) newSection(root *yaml.Node) *section {
-	s := &section{parser: p, pos: p.nodePos(root), typos: map[string]bool{}}
+	s := &section{parser: p, pos: p.nodePos(root), at: map[string]diag.Pos{}}
 	if isNull(root) {
 		return s
 	}
@@ -36,7 +38,7 @@ func (p *parser) newSection(root *yaml.Node) *section {
 		p.errs.Add(s.pos.Errorf("a section must be a mapping of keys to values, found %s", describe(root)))
 		return s
 	}
-	s.root, s.fields = root, p.mapping(root)
+	s.root, s.fields = root, p.mapping(root, "")
 	return s
 }
 
@@ -52,9 +54,10 @@ func (s *section) hasAny(keys []string) bool {
 }
 
 // mapping is the fields of a mapping node in file order, then those merged in
-// with "<<". It tells keys that are given twice, and leaves out the second.
-func (p *parser) mapping(n *yaml.Node) []field {
-	m := merger{parser: p, seen: map[string]diag.Pos{}, visited: map[*yaml.Node]bool{}}
+// with "<<"; the prefix is put before their keys to make their paths. It tells
+// keys that are given twice, and leaves out the second.
+func (p *parser) mapping(n *yaml.Node, prefix string) []field {
+	m := merger{parser: p, prefix: prefix, seen: map[string]diag.Pos{}, visited: map[*yaml.Node]bool{}}
 	m.add(n)
 	return m.fields
 }
@@ -64,9 +67,70 @@ func (p *parser) mapping(n *yaml.Node) []field {
 // circle, end.
 type merger struct {
 	*parser
+	prefix  string
 	fields  []field
 	seen    map[string]diag.Pos
 	visited map[*yaml.Node]bool
+}
+
+// submapping is the fields of a key that wants a mapping. It is not ok when the
+// key has no value, or has another, which it tells.
+func (s *section) submapping(f field) (fields []field, ok bool) {
+	if isNull(f.value) {
+		return nil, false
+	}
+	if f.value.Kind != yaml.MappingNode {
+		s.errs.Add(f.at.Errorf("%q must be a mapping of keys to values, found %s", f.path, describe(f.value)))
+		return nil, false
+	}
+	return s.mapping(f.value, f.path+"."), true
+}
+
+// items are the values of a key that wants a list, as fields whose paths end
+// with their index; none when it has no value.
+func (s *section) items(f field) []field {
+	if isNull(f.value) {
+		return nil
+	}
+	if f.value.Kind != yaml.SequenceNode {
+		s.errs.Add(f.at.Errorf("%q must be a list, found %s", f.path, describe(f.value)).
+			Advise("a list is written [a, b], or with a line and a hyphen for each element"))
+		return nil
+	}
+	var items []field
+	for i, node := range f.value.Content {
+		at := s.nodePos(node)
+		item := field{f.key, fmt.Sprintf("%s[%d]", f.path, i), resolve(node), at, at}
+		if isNull(item.value) {
+			s.errs.Add(at.Errorf("%q has no value", item.path))
+			continue
+		}
+		s.at[item.path] = at
+		items = append(items, item)
+	}
+	return items
+}
+
+// oneKey is for a key that has two spellings: it reads one of them.
+func (s *section) oneKey(advice string, read func(field)) func(field) {
+	var first *field
+	return func(f field) {
+		if first != nil {
+			s.errs.Add(f.keyAt.Errorf("%s and %s are one key; the other is on line %d", first.key, f.key, first.keyAt.Line).
+				Advise("%s", advice))
+			return
+		}
+		first = &f
+		read(f)
+	}
+}
+
+// oneOrMore is for a key that wants one value or a list of them.
+func (s *section) oneOrMore(f field) []field {
+	if isNull(f.value) || f.value.Kind == yaml.SequenceNode {
+		return s.items(f)
+	}
+	return []field{f}
 }
 
 func (m *merger) add(n *yaml.Node) {
@@ -97,7 +161,7 @@ func (m *merger) add(n *yaml.Node) {
 			continue
 		}
 		m.seen[key.Value] = keyAt
-		m.fields = append(m.fields, field{key.Value, resolve(valueNode), keyAt, m.nodePos(valueNode)})
+		m.fields = append(m.fields, field{key.Value, m.prefix + key.Value, resolve(valueNode), keyAt, m.nodePos(valueNode)})
 	}
 	for _, value := range merges {
 		m.merge(value)

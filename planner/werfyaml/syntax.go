@@ -45,7 +45,12 @@ func (p *parser) syntaxError(d document, err error) *diag.Diagnostic {
 	if column > 0 {
 		rest = rest[runes[column-1]:]
 	}
-	return pos.Errorf("this is not YAML: %s", message).Advise("%s", syntaxAdvice(message, rest))
+	advice := syntaxAdvice(message, rest)
+	// The templates of deploy.
+	if bytes.Contains(d.text[start:ends[line]], []byte(": [[")) {
+		advice = "put text that begins with [[ in quotes"
+	}
+	return pos.Errorf("this is not YAML: %s", message).Advise("%s", advice)
 }
 
 // syntaxAdvice says what to do about a message of yaml.v3; rest is the text

@@ -92,7 +92,8 @@ func TestParseWrongBytes(t *testing.T) {
 				"  5 | dockerfile:\t/D\n    |            \t^"},
 		{"blank after the hyphens", "project: p\nconfigVersion: 1\n--- \t\r\nimage: a\ndockerfile: D\nx: y\n",
 			"werf.yaml:6:1: unknown key \"x\"\n  6 | x: y\n    | ^\n  what works in an image's section is image, " +
-				"dockerfile, context, contextAddFiles, contextAddFile, target, args, final"},
+				"dockerfile, context, contextAddFiles, contextAddFile, target, args, addHost, network, ssh, secrets, " +
+				"dependencies, staged, platform, final, cacheVersion, imageSpec"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -23,6 +23,10 @@ import (
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/auth/authprovider"
+	"github.com/moby/buildkit/session/secrets"
+	"github.com/moby/buildkit/session/secrets/secretsprovider"
+	"github.com/moby/buildkit/session/sshforward/sshprovider"
+	"github.com/moby/buildkit/util/entitlements"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/tonistiigi/fsutil"
 	"golang.org/x/sync/errgroup"
@@ -60,6 +64,14 @@ func Solve(ctx context.Context, c *client.Client, b stages.Build, creds Credenti
 		Internal:      true, // no build history: it would only grow
 	}
 
+	more, err := attachables(b)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	opt.Session = append(opt.Session, more...)
+	if b.HostNetwork {
+		opt.AllowedEntitlements = []string{entitlements.EntitlementNetworkHost.String()}
+	}
 	if b.LayoutStore != "" {
 		store, err := newLayoutStore(b.Repo.Dir)
 		if err != nil {
@@ -128,6 +140,37 @@ func imageAttrs() map[string]string {
 		string(exptypes.OptKeyRewriteTimestamp): "true",
 		"source-date-epoch":                     strconv.Itoa(SourceDate),
 	}
+}
+
+// attachables are what the session offers to RUNs: secrets and ssh.
+func attachables(b stages.Build) ([]session.Attachable, error) {
+	var out []session.Attachable
+	if len(b.Secrets) > 0 {
+		out = append(out, secretsprovider.NewSecretProvider(secretStore(b.Secrets)))
+	}
+	if len(b.SSH) > 0 {
+		var agents []sshprovider.AgentConfig
+		for _, s := range b.SSH {
+			agents = append(agents, sshprovider.AgentConfig{ID: s.ID, Paths: s.Paths})
+		}
+		p, err := sshprovider.NewSSHAgentProvider(agents)
+		if err != nil {
+			return nil, fmt.Errorf("building %s: ssh: %w", b.Name, err)
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// secretStore implements secrets.SecretStore.
+type secretStore map[string][]byte
+
+func (s secretStore) GetSecret(_ context.Context, id string) ([]byte, error) {
+	data, ok := s[id]
+	if !ok {
+		return nil, fmt.Errorf("secret %q: %w", id, secrets.ErrNotFound)
+	}
+	return data, nil
 }
 
 func authProvider(creds Credentials) session.Attachable {

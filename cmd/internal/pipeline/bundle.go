@@ -23,6 +23,7 @@ type PublishOptions struct {
 // Publish makes the project's chart with the images it names and publishes it as
 // REPO:TAG. The tag moves when chart and images are there.
 func Publish(ctx context.Context, o Options, p PublishOptions) (_ *Report, err error) {
+	o.Project.FinalOnly = true
 	r, err := open(ctx, o)
 	if err != nil {
 		return nil, err
@@ -39,7 +40,7 @@ func Publish(ctx context.Context, o Options, p PublishOptions) (_ *Report, err e
 	if err != nil {
 		return nil, diagnosed(err)
 	}
-	b := &bundle{run: r, files: files, images: finals(r.plan.Images)}
+	b := &bundle{run: r, files: files, images: r.plan.Images}
 	if b.options, err = b.chartOptions(ctx, p); err != nil {
 		return nil, err
 	}

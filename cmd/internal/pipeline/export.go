@@ -21,19 +21,15 @@ type ExportOptions struct {
 // Export makes the chosen final images and publishes each under every tag. No tag
 // moves before all images are where they will be.
 func Export(ctx context.Context, o Options, e ExportOptions) (_ *Report, err error) {
+	o.Project.FinalOnly = true
 	r, err := open(ctx, o)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
-	images := finals(r.plan.Images)
-	for _, image := range r.plan.Images {
-		if len(o.Project.Images) > 0 && !image.Final {
-			return nil, &diag.Diagnostic{Message: fmt.Sprintf("image %q is not exported: it has final: false", image.Name)}
-		}
-	}
+	images := r.plan.Images
 	if len(images) == 0 {
-		return nil, &diag.Diagnostic{Message: "there is no image to export", Advice: "werf.yaml has no image, or all that were chosen have final: false"}
+		return nil, &diag.Diagnostic{Message: "there is no image to export", Advice: "werf.yaml has no image, or all have final: false"}
 	}
 	targets, err := exportTargets(e.Tags, images)
 	if err != nil {
@@ -55,17 +51,6 @@ func Export(ctx context.Context, o Options, e ExportOptions) (_ *Report, err err
 	report, err := r.execute(ctx, goals)
 	report.Published = published
 	return report, err
-}
-
-// finals are the images that are meant for others.
-func finals(images []*planner.Image) []*planner.Image {
-	var out []*planner.Image
-	for _, image := range images {
-		if image.Final {
-			out = append(out, image)
-		}
-	}
-	return out
 }
 
 // alias is the node that names what source makes, behind the barrier.

@@ -102,6 +102,9 @@ func (r *run) solvable(ctx context.Context, image *planner.Image, b *planner.Bui
 		}
 		world.Made = append(world.Made, dockerfile.Made{Digest: m.Desc.Digest, ID: manifest.Config.Digest, Config: config, Layout: layout})
 	}
+	if err := r.how(image, &world, &out); err != nil {
+		return stages.Build{}, fmt.Errorf("image %q: %w", name(image), err)
+	}
 	s, err := b.Recipe.Solvable(ctx, world)
 	if err != nil {
 		return stages.Build{}, err

@@ -26,6 +26,7 @@ import (
 	"github.com/moby/buildkit/solver/bboltcachestorage"
 	"github.com/moby/buildkit/util/db/boltutil"
 	"github.com/moby/buildkit/util/disk"
+	"github.com/moby/buildkit/util/entitlements"
 	"github.com/moby/buildkit/util/grpcerrors"
 	"github.com/moby/buildkit/util/network/netproviders"
 	"github.com/moby/buildkit/util/resolver"
@@ -81,6 +82,7 @@ func newController(d *daemon, root string, s *oci.Session, runtime string) (*con
 		ContentStore:     w.ContentStore(),
 		GarbageCollect:   w.GarbageCollect,
 		GracefulStop:     make(chan struct{}),
+		Entitlements:     []string{entitlements.EntitlementNetworkHost.String()}, // each build says whether it may
 		HistoryConfig:    &config.HistoryConfig{MaxEntries: new(int64)},
 	})
 	if err != nil {

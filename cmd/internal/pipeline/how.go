@@ -1,0 +1,91 @@
+package pipeline
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"slipway/planner"
+	"slipway/planner/dockerfile"
+	"slipway/planner/werfyaml"
+	"slipway/stages"
+
+	"github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/solver/pb"
+)
+
+// how fills in what only says how RUNs are run: it is read when a build is
+// certain, and never enters a key.
+func (r *run) how(image *planner.Image, world *dockerfile.World, build *stages.Build) error {
+	for _, entry := range image.How.AddHost {
+		host, ip, _ := strings.Cut(entry, ":")
+		world.Hosts = append(world.Hosts, llb.HostIP{Host: host, IP: net.ParseIP(ip)})
+	}
+	switch image.How.Network {
+	case "", "default":
+	case "none":
+		world.Network = pb.NetMode_NONE
+	case "host":
+		world.Network, build.HostNetwork = pb.NetMode_HOST, true
+	default:
+		return fmt.Errorf("network %q is not known: it can be default, none or host", image.How.Network)
+	}
+	build.SSH = sshOf(image.How.SSH)
+	for _, s := range image.How.Secrets {
+		data, err := r.secret(s)
+		if err != nil {
+			return err
+		}
+		if build.Secrets == nil {
+			build.Secrets = map[string][]byte{}
+		}
+		build.Secrets[s.ID] = data
+	}
+	return nil
+}
+
+// secret reads one secret from where werf.yaml says. Its errors never hold it.
+func (r *run) secret(s werfyaml.Secret) ([]byte, error) {
+	switch {
+	case s.Env != "":
+		value, ok := os.LookupEnv(s.Env)
+		if !ok {
+			return nil, fmt.Errorf("secret %q: the environment variable %s is not set", s.ID, s.Env)
+		}
+		return []byte(value), nil
+	case s.Src != "":
+		path := s.Src
+		if rest, ok := strings.CutPrefix(path, "~/"); ok {
+			home, err := os.UserHomeDir()
+			if err != nil {
+				return nil, fmt.Errorf("secret %q: %w", s.ID, err)
+			}
+			path = filepath.Join(home, rest)
+		}
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(r.options.Project.Dir, path)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("secret %q: %w", s.ID, err)
+		}
+		return data, nil
+	}
+	return []byte(s.Value), nil
+}
+
+// sshOf reads the value of docker build's --ssh: default, or
+// ID[=SOCKET|KEY[,KEY…]].
+func sshOf(value string) []stages.SSH {
+	if value == "" {
+		return nil
+	}
+	id, paths, given := strings.Cut(value, "=")
+	s := stages.SSH{ID: id}
+	if given {
+		s.Paths = strings.Split(paths, ",")
+	}
+	return []stages.SSH{s}
+}

@@ -28,13 +28,17 @@ import (
 // Options are a plan's parameters. The zero value plans the project in the
 // current directory for linux on this machine's architecture.
 type Options struct {
-	Dir         string   // the project; "" is the current directory
-	GitWorkTree string   // as git's --work-tree; "" lets git find it
-	Config      string   // werf.yaml's path in the project; "" is the default
-	Env         string   // the environment's name, for templates and charts
-	Images      []string // names and patterns (werfyaml.Config.Select); none means all
-	FinalOnly   bool     // leaves out images with final: false
-	Platforms   []string // OS/ARCH[/VARIANT] each; none means what werf.yaml says, else linux on this machine's
+	Dir         string // the project; "" is the current directory
+	GitWorkTree string // as git's --work-tree; "" lets git find it
+	Config      string // werf.yaml's path in the project; "" is the default
+	// TemplatesDir and GiterminismConfig are paths in the project; "" are the
+	// defaults, .werf and werf-giterminism.yaml.
+	TemplatesDir, GiterminismConfig string
+	TemplateDebug                   io.Writer // gets what the debug functions print; nil is nowhere
+	Env                             string    // the environment's name, for templates and charts
+	Images                          []string  // names and patterns (werfyaml.Config.Select); none means all
+	FinalOnly                       bool      // leaves out images with final: false
+	Platforms                       []string  // OS/ARCH[/VARIANT] each; none means what werf.yaml says, else linux on this machine's
 	// RepoName is where images are kept, as their references say it; "" is
 	// localhost/PROJECT. It enters a key only where an image is made to hold it.
 	RepoName string
@@ -89,19 +93,16 @@ type Build struct {
 
 // Load plans the project. Close the plan when done: a git process serves it.
 func Load(ctx context.Context, o Options) (_ *Plan, err error) {
-	src, err := source.Open(ctx, source.Options{Dir: o.Dir, GitWorkTree: o.GitWorkTree})
-	if err != nil {
-		return nil, badInput(err)
-	}
-	defer func() {
-		if err != nil {
-			src.Close()
-		}
-	}()
-	config, err := readConfig(src.FS(), o.Config)
+	project, err := OpenProject(ctx, o)
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			err = project.placed(errors.Join(err, project.Close()))
+		}
+	}()
+	src, config := project.source, project.Config
 	chosen, err := config.Select(o.Images, werfyaml.SelectOptions{FinalOnly: o.FinalOnly})
 	if err != nil {
 		return nil, err
@@ -124,7 +125,11 @@ func Load(ctx context.Context, o Options) (_ *Plan, err error) {
 			return nil, err
 		}
 	}
-	planned, err := planImages(ctx, p, config.Closure(chosen), o)
+	sections := config.Closure(chosen)
+	if err := project.checkRules(sections); err != nil {
+		return nil, err
+	}
+	planned, err := planImages(ctx, p, sections, o)
 	if err != nil {
 		return nil, err
 	}
@@ -158,16 +163,3 @@ func badInput(err error) error {
 
 // Close ends the git process that serves the plan's files.
 func (p *Plan) Close() error { return p.Source.Close() }
-
-// readConfig reads werf.yaml from the commit.
-func readConfig(files fs.FS, override string) (*werfyaml.Config, error) {
-	name, err := werfyaml.Find(files, override)
-	if err != nil {
-		return nil, err
-	}
-	text, err := fs.ReadFile(files, name)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", name, err)
-	}
-	return werfyaml.Parse(name, text)
-}

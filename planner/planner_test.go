@@ -275,7 +275,8 @@ func TestIgnoreFiles(t *testing.T) {
 // committed; nothing else of the work tree counts.
 func TestContextAddFiles(t *testing.T) {
 	werf := meta + section("back", "contextAddFiles: [built, dist/]\n")
-	app := files{"werf.yaml": werf, "back/Dockerfile": "FROM base\nCOPY . /\n", "back/main": "main"}
+	app := files{"werf.yaml": werf, "back/Dockerfile": "FROM base\nCOPY . /\n", "back/main": "main",
+		"werf-giterminism.yaml": "giterminismConfigVersion: 1\nconfig: {dockerfile: {allowContextAddFiles: [built, dist]}}\n"}
 	added := files{"back/built": "binary", "back/dist/deep/page": "page"}
 	committed := keys(t, Options{Dir: app.with(added).commit(t)})
 	dir := app.commit(t)

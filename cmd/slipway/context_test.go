@@ -15,10 +15,11 @@ import (
 // and are missed where the configuration names them.
 func TestContextAddFiles(t *testing.T) {
 	repo := testenv.GitRepo(t, map[string]string{
-		"werf.yaml":      "project: app\nconfigVersion: 1\n---\nimage: app\ncontext: sub\ndockerfile: Dockerfile\ncontextAddFiles:\n- dist\n- tool\n- committed\n",
-		"sub/Dockerfile": "FROM scratch\nCOPY . /\n",
-		"sub/committed":  "as committed\n",
-		".gitignore":     "dist\ntool\n",
+		"werf.yaml":             "project: app\nconfigVersion: 1\n---\nimage: app\ncontext: sub\ndockerfile: Dockerfile\ncontextAddFiles:\n- dist\n- tool\n- committed\n",
+		"werf-giterminism.yaml": "giterminismConfigVersion: 1\nconfig:\n  dockerfile:\n    allowContextAddFiles: [dist, tool, committed]\n",
+		"sub/Dockerfile":        "FROM scratch\nCOPY . /\n",
+		"sub/committed":         "as committed\n",
+		".gitignore":            "dist\ntool\n",
 	})
 	registry, cli := testenv.Registry(t), testenv.Slipway(t)
 	plan := func() string { return planned(t, cli, repo).Images[0].Key }

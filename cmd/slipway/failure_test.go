@@ -173,7 +173,8 @@ func TestErrors(t *testing.T) {
 		{"flag of the reference", nil, nil, []string{"build", "--dev"}, 2, []string{"--dev is not supported yet"}},
 		{"bad platform", nil, nil, []string{"plan", "--platform", "pentium"}, 2, []string{"pentium", "linux/amd64"}},
 		{"bad variable", nil, []string{"WERF_PARALLEL_TASKS_LIMIT=many"}, []string{"build"}, 2, []string{"WERF_PARALLEL_TASKS_LIMIT"}},
-		{"template", func(r *testenv.Repo) { r.Write("werf.yaml", files["werf.yaml"]+"target: {{ env \"X\" }}\n") }, nil, []string{"build"}, 2, []string{"werf.yaml:9", "not supported yet"}},
+		{"template", func(r *testenv.Repo) { r.Write("werf.yaml", files["werf.yaml"]+"target: {{ env \"X\" }}\n") }, nil, []string{"build"}, 2, []string{"werf.yaml:9", `"X"`, "allowEnvVariables", "- X"}},
+		{"secret", func(r *testenv.Repo) { r.Write("werf.yaml", files["werf.yaml"]+"secrets: [{env: X}]\n") }, nil, []string{"build"}, 2, []string{"werf.yaml:9", `secret from env "X" is not allowed by giterminism`, "- X"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -99,8 +99,8 @@ func flagError(cmd *cobra.Command, err error) error {
 // that are still to come: not taken, and not called unknown either.
 var laterFlags = []string{
 	"add-annotation", "add-custom-tag", "allow-includes-update", "backend-network", "build-report-path",
-	"cache-repo", "config-render-path", "config-templates-dir", "debug-templates", "dev", "dev-branch",
-	"dev-ignore", "disable-default-values", "final-images-only", "final-repo", "follow", "giterminism-config",
+	"cache-repo", "config-render-path", "dev", "dev-branch",
+	"dev-ignore", "disable-default-values", "final-repo", "follow", "giterminism-config",
 	"helm-compatible-chart", "introspect-error", "loose-giterminism", "rename-chart", "save-build-report",
 	"secondary-repo", "secret-key", "secret-values", "set", "set-file", "set-json", "set-string", "ssh-key",
 	"synchronization", "use-build-report", "use-custom-tag", "values", "virtual-merge", "without-images",
@@ -113,14 +113,23 @@ type runFlags struct {
 	parallel  bool
 	progress  string
 	platforms string
+	debug     bool
+}
+
+// source adds the flags that say what the project is.
+func (r *runFlags) source(f *flags) {
+	f.str(&r.Project.Dir, "dir", "The project's directory (default: the current one)")
+	f.str(&r.Project.GitWorkTree, "git-work-tree", "The git work tree that holds the project (default: found from --dir)")
+	f.str(&r.Project.Config, "config", "The configuration file, relative to the project (default: werf.yaml or werf.yml)")
+	f.str(&r.Project.TemplatesDir, "config-templates-dir", "The directory of templates, relative to the project (default: .werf)")
+	f.str(&r.Project.GiterminismConfig, "giterminism-config", "What may come from outside the commit, relative to the project (default: werf-giterminism.yaml)")
+	f.str(&r.Project.Env, "env", "The environment's name, .Env in templates and .Values.werf.env in the chart")
+	f.boolean(&r.debug, "debug-templates", "", "Print what the debug functions of templates are given, on standard error")
 }
 
 // project adds the flags that say what is planned.
 func (r *runFlags) project(f *flags) {
-	f.str(&r.Project.Dir, "dir", "The project's directory (default: the current one)")
-	f.str(&r.Project.GitWorkTree, "git-work-tree", "The git work tree that holds the project (default: found from --dir)")
-	f.str(&r.Project.Config, "config", "The configuration file, relative to the project (default: werf.yaml or werf.yml)")
-	f.str(&r.Project.Env, "env", "The environment's name, .Values.werf.env in the chart")
+	r.source(f)
 	f.str(&r.platforms, "platform", "Build for these platforms, OS/ARCH[/VARIANT] separated by commas (default: what werf.yaml says, else linux on this machine's architecture)")
 	f.str(&r.Repo, "repo", "Keep images in this repository: HOST/NAME, or oci:DIR for an OCI layout (default: a layout of the project's own in the state directory)")
 	f.registry(r)
@@ -146,6 +155,9 @@ func (r *runFlags) running(f *flags) {
 // options checks what flags alone cannot say.
 func (r *runFlags) options(images []string) (pipeline.Options, error) {
 	r.Project.Images = images
+	if r.debug {
+		r.Project.TemplateDebug = os.Stderr
+	}
 	switch {
 	case !r.parallel:
 		r.Parallel = 1

@@ -124,7 +124,8 @@ secrets:
   - {env: TOKEN, id: token}
   - {src: secret.txt}
 `,
-		"secret.txt": "from a file",
+		"secret.txt":            "from a file",
+		"werf-giterminism.yaml": "giterminismConfigVersion: 1\nconfig:\n  secrets:\n    allowEnvVariables: [TOKEN]\n    allowFiles: [secret.txt]\n",
 		"Dockerfile": "FROM busybox\n" +
 			"RUN --mount=type=secret,id=token --mount=type=secret,id=secret.txt cat /run/secrets/token /run/secrets/secret.txt | wc -c >/count\n" +
 			"RUN grep -q '10.1.2.3.*some.host' /etc/hosts && ! wget -q -O - http://" + registry.Host + "/v2/\n" +

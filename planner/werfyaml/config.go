@@ -40,9 +40,6 @@ func Parse(file string, text []byte) (*Config, error) {
 			Advise("save the file as UTF-8"))
 		return nil, p.errs.Err()
 	}
-	if err := p.templates(text); err != nil {
-		return nil, err
-	}
 	p.decodeAll(text)
 	// The project's section is read first: images have its defaults.
 	for _, meta := range []bool{true, false} {
@@ -62,15 +59,6 @@ func Parse(file string, text []byte) (*Config, error) {
 		return nil, err
 	}
 	return p.config, nil
-}
-
-// templates refuses text that is not rendered.
-func (p *parser) templates(text []byte) error {
-	if at := bytes.Index(text, []byte("{{")); at >= 0 {
-		p.errs.Add(p.source.Offset(text, at).Errorf("templates in werf.yaml are not supported yet").
-			Advise("write what the template gives; an action is executed even in a comment"))
-	}
-	return p.errs.Err()
 }
 
 // parser is the state of one Parse.

@@ -45,7 +45,7 @@ func (r *run) build(image *planner.Image, b *planner.Build) *engine.Node {
 		for i, need := range b.Needs {
 			needs[i] = r.build(image.Needs[i], need)
 		}
-		id := "build " + name(image)
+		id := "build " + shown(image.Name)
 		if len(image.Builds) > 1 {
 			id += " " + platforms.FormatAll(b.Platform)
 		}
@@ -67,14 +67,6 @@ func (r *run) once(key engine.Key, node func() *engine.Node) *engine.Node {
 	return n
 }
 
-// name is what people call an image.
-func name(image *planner.Image) string {
-	if image.Name == "" {
-		return "~" // as the reference prints the nameless image
-	}
-	return image.Name
-}
-
 // short is enough of a key to tell nodes of one image apart.
 func short(key engine.Key) string { return key.String()[:12] }
 
@@ -82,7 +74,7 @@ func short(key engine.Key) string { return key.String()[:12] }
 func (r *run) solvable(ctx context.Context, image *planner.Image, b *planner.Build, made []stages.Image) (stages.Build, error) {
 	if r.options.RequireBuilt {
 		return stages.Build{}, fmt.Errorf("image %q is not built: %s does not exist; run slipway build without --require-built-images",
-			name(image), r.repo.Reference().WithTag(b.Key.String()))
+			shown(image.Name), r.repo.Reference().WithTag(b.Key.String()))
 	}
 	for _, w := range b.Recipe.Warnings {
 		engine.Emit(ctx, engine.Event{Kind: engine.EventNote, Text: w})
@@ -90,7 +82,7 @@ func (r *run) solvable(ctx context.Context, image *planner.Image, b *planner.Bui
 	builder := platforms.DefaultSpec()
 	builder.OS = "linux"
 	world := dockerfile.World{Bases: r.bases, Builder: platforms.Normalize(builder)}
-	out := stages.Build{Name: name(image), Platform: b.Platform}
+	out := stages.Build{Name: shown(image.Name), Platform: b.Platform}
 	for _, m := range made {
 		manifest, config, _, err := oci.ReadImage(ctx, r.repo, m.Desc)
 		if err != nil {
@@ -103,7 +95,7 @@ func (r *run) solvable(ctx context.Context, image *planner.Image, b *planner.Bui
 		world.Made = append(world.Made, dockerfile.Made{Digest: m.Desc.Digest, ID: manifest.Config.Digest, Config: config, Layout: layout})
 	}
 	if err := r.how(image, &world, &out); err != nil {
-		return stages.Build{}, fmt.Errorf("image %q: %w", name(image), err)
+		return stages.Build{}, fmt.Errorf("image %q: %w", shown(image.Name), err)
 	}
 	s, err := b.Recipe.Solvable(ctx, world)
 	if err != nil {
@@ -125,7 +117,7 @@ func (r *run) labelled(image *planner.Image, labels map[string]string) *engine.N
 	for i, b := range image.Builds {
 		stage := stages.NewLabel(r.repo, b.Key, labels)
 		children[i] = r.once(stage.StageKey(), func() *engine.Node {
-			return &engine.Node{ID: "label " + name(image) + " " + short(stage.StageKey()), Kind: "label", Needs: []*engine.Node{r.build(image, b)}, Stage: stage}
+			return &engine.Node{ID: "label " + shown(image.Name) + " " + short(stage.StageKey()), Kind: "label", Needs: []*engine.Node{r.build(image, b)}, Stage: stage}
 		})
 		planner.IndexField(w, b.Platform, stage.StageKey())
 	}

@@ -1,0 +1,99 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"slipway/planner"
+	"slipway/planner/werfyaml"
+)
+
+// ConfigImage is one image as the configuration has it.
+type ConfigImage struct {
+	Name  string // "~" is the nameless one
+	Needs []string
+}
+
+// ConfigImages lists the chosen images in the file's order, those included that
+// cannot be built yet.
+func ConfigImages(ctx context.Context, o planner.Options) (_ []ConfigImage, err error) {
+	p, err := planner.OpenProject(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	images, others, err := p.Config.Match(o.Images, werfyaml.SelectOptions{FinalOnly: o.FinalOnly})
+	if err != nil {
+		return nil, err
+	}
+	var out []ConfigImage
+	for _, image := range images {
+		entry := ConfigImage{Name: shown(image.Name)}
+		for _, d := range image.Dependencies {
+			entry.Needs = append(entry.Needs, shown(d.Image))
+		}
+		out = append(out, entry)
+	}
+	for _, u := range others {
+		out = append(out, ConfigImage{Name: shown(u.Name)})
+	}
+	return out, nil
+}
+
+// ConfigText is the rendered configuration: all of it, or the documents of the
+// chosen images.
+func ConfigText(ctx context.Context, o planner.Options) (_ []byte, err error) {
+	p, err := planner.OpenProject(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	if len(o.Images) == 0 {
+		return p.Text, nil
+	}
+	images, others, err := p.Config.Match(o.Images, werfyaml.SelectOptions{FinalOnly: o.FinalOnly})
+	if err != nil {
+		return nil, err
+	}
+	wanted := map[int]bool{} // lines in documents of the chosen images
+	for _, image := range images {
+		wanted[image.At("").Line] = true
+	}
+	for _, u := range others {
+		wanted[u.Pos.Line] = true
+	}
+	return documents(string(p.Text), wanted), nil
+}
+
+// documents keeps the YAML documents that hold one of the lines.
+func documents(text string, lines map[int]bool) []byte {
+	var out, doc strings.Builder
+	keep := false
+	flush := func() {
+		if keep {
+			out.WriteString(doc.String())
+		}
+		doc.Reset()
+		keep = false
+	}
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		if strings.TrimRight(line, " \t\r\n") == "---" {
+			flush()
+		}
+		doc.WriteString(line)
+		keep = keep || lines[n]
+	}
+	flush()
+	return []byte(out.String())
+}
+
+// shown is what people call an image; the nameless one as the reference has it.
+func shown(name string) string {
+	if name == "" {
+		return "~"
+	}
+	return name
+}

@@ -1,0 +1,172 @@
+package planner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"slipway/planner/diag"
+	"slipway/planner/giterminism"
+	"slipway/planner/render"
+	"slipway/planner/source"
+	"slipway/planner/werfyaml"
+)
+
+// Project is a project's configuration at the commit, before anything is planned.
+type Project struct {
+	Config *werfyaml.Config
+	Text   []byte // werf.yaml, rendered
+
+	name        string // of the configuration file
+	source      *source.Source
+	rules       *giterminism.Config
+	output      *render.Output
+	environment func(name string) (string, bool)
+}
+
+// OpenProject reads and renders the configuration. Close it when done.
+func OpenProject(ctx context.Context, o Options) (_ *Project, err error) {
+	src, err := source.Open(ctx, source.Options{Dir: o.Dir, GitWorkTree: o.GitWorkTree})
+	if err != nil {
+		return nil, badInput(err)
+	}
+	defer func() {
+		if err != nil {
+			src.Close()
+		}
+	}()
+	p := &Project{source: src, environment: os.LookupEnv}
+	if p.rules, err = readRules(src.FS(), o.GiterminismConfig); err != nil {
+		return nil, err
+	}
+	p.rules.Home, _ = os.UserHomeDir() // without a home, ~ is a name like any other
+	if p.rules.Dir, err = filepath.Abs(o.Dir); err != nil {
+		return nil, err
+	}
+	name, err := werfyaml.Find(src.FS(), o.Config)
+	if err != nil {
+		return nil, err
+	}
+	p.name = name
+	text, err := fs.ReadFile(src.FS(), name)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	p.output, err = render.Render(ctx, name, text, render.Project{
+		Files: src.FS(), TemplatesDir: o.TemplatesDir, Env: o.Env, Getenv: p.getenv, Debug: o.TemplateDebug,
+		Commit: func() (render.Commit, error) {
+			c, err := src.Commit(ctx)
+			return render.Commit{Hash: c.Hash, Human: c.Human, Unix: c.Unix}, err
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.Text = p.output.Text
+	if p.Config, err = werfyaml.Parse(name, p.Text); err != nil {
+		return nil, p.placed(err)
+	}
+	return p, nil
+}
+
+// Close ends the git process that serves the project's files.
+func (p *Project) Close() error { return p.source.Close() }
+
+// getenv is what a template may know of the environment.
+func (p *Project) getenv(name string) (string, bool, error) {
+	if !p.rules.Allows(giterminism.TemplateEnv, name) {
+		return "", false, render.ErrForbidden
+	}
+	value, set := p.environment(name)
+	return value, set, nil
+}
+
+// checkRules refuses what sections take from outside the commit and giterminism
+// does not allow, all of it at once.
+func (p *Project) checkRules(sections []werfyaml.Image) error {
+	var wrong diag.List
+	for _, s := range sections {
+		for _, path := range s.ContextAddFiles {
+			if !p.rules.Allows(giterminism.ContextAddFiles, path) {
+				wrong.Add(p.rules.Deny(s.At("contextAddFiles."+path), giterminism.ContextAddFiles, path))
+			}
+		}
+		for i, secret := range s.Secrets {
+			rule, value := giterminism.SecretEnv, secret.Env
+			switch {
+			case secret.Src != "":
+				rule, value = giterminism.SecretFile, secret.Src
+			case secret.Env == "":
+				rule, value = giterminism.SecretValue, secret.ID
+			}
+			if !p.rules.Allows(rule, value) {
+				wrong.Add(p.rules.Deny(s.At(fmt.Sprintf("secrets[%d]", i)), rule, value))
+			}
+		}
+	}
+	return wrong.Err()
+}
+
+// readRules reads werf-giterminism.yaml from the commit; without it nothing is
+// allowed.
+func readRules(files fs.FS, name string) (*giterminism.Config, error) {
+	given := name != ""
+	if !given {
+		name = giterminism.FileName
+	}
+	text, err := fs.ReadFile(files, name)
+	if errors.Is(err, fs.ErrNotExist) && !given {
+		return &giterminism.Config{}, nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &diag.Diagnostic{Message: fmt.Sprintf("--giterminism-config: no file %s in the commit", name), Advice: "it always comes from the commit: commit it"}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	return giterminism.ParseConfig(name, text)
+}
+
+// placed moves the diagnostics in err from the rendered text, where they were
+// found, to werf.yaml where the same line stands there; the others say where the
+// text can be seen.
+func (p *Project) placed(err error) error {
+	if !p.output.Rendered {
+		return err
+	}
+	eachDiagnostic(err, func(d *diag.Diagnostic) {
+		if d.Line == 0 || d.File != p.name {
+			return
+		}
+		line, exact := p.output.Line(d.Line)
+		if exact {
+			d.Line = line
+			return
+		}
+		d.File += " (rendered)"
+		if d.Advice != "" {
+			d.Advice += "\n"
+		}
+		d.Advice += fmt.Sprintf("line %d of %s made this line; slipway config render shows the whole text", line, p.name)
+	})
+	return err
+}
+
+// eachDiagnostic calls fn for every diagnostic in a tree of errors, once.
+func eachDiagnostic(err error, fn func(*diag.Diagnostic)) {
+	if d, ok := err.(*diag.Diagnostic); ok {
+		fn(d)
+		return
+	}
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		eachDiagnostic(e.Unwrap(), fn)
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			eachDiagnostic(inner, fn)
+		}
+	}
+}

@@ -12,7 +12,8 @@ import (
 	"slipway/engine"
 	"slipway/planner/diag"
 	"slipway/planner/dockerfile"
-	"slipway/planner/source"
+	"slipway/planner/giterminism"
+	"slipway/planner/lock"
 	"slipway/planner/werfyaml"
 
 	"github.com/containerd/platforms"
@@ -21,7 +22,7 @@ import (
 
 // planImages plans every image, on all cores. sections have dependencies first,
 // and an image waits for those that it is made from.
-func planImages(ctx context.Context, p *Plan, sections []werfyaml.Image, o Options) (map[string]*Image, error) {
+func planImages(ctx context.Context, p *Project, pins *lock.File, sections []werfyaml.Image, o Options) (map[string]*Image, error) {
 	type planned struct {
 		done  chan struct{}
 		image *Image // nil if it cannot be planned
@@ -50,7 +51,7 @@ func planImages(ctx context.Context, p *Plan, sections []werfyaml.Image, o Optio
 				}
 				needs = append(needs, need.image)
 			}
-			self.image, errs[i] = planImage(ctx, p, section, needs, o)
+			self.image, errs[i] = planImage(ctx, p, pins, section, needs, o)
 			return ctx.Err()
 		})
 	}
@@ -64,12 +65,12 @@ func planImages(ctx context.Context, p *Plan, sections []werfyaml.Image, o Optio
 	return images, errors.Join(errs...)
 }
 
-func planImage(ctx context.Context, p *Plan, section werfyaml.Image, needs []*Image, o Options) (*Image, error) {
-	in, err := input(ctx, p.Source, section)
+func planImage(ctx context.Context, p *Project, pins *lock.File, section werfyaml.Image, needs []*Image, o Options) (*Image, error) {
+	in, err := p.input(ctx, section)
 	if err != nil {
 		return nil, err
 	}
-	in.Bases, in.Trace, in.Lock = o.Bases, o.KeyTrace, p.Lock
+	in.Bases, in.Trace, in.Lock = o.Bases, o.KeyTrace, pins
 	in.CacheVersion = section.CacheVersion
 	if in.Edit, in.EditKey, err = editConfig(section.ImageSpec); err != nil {
 		return nil, section.At("imageSpec").Errorf("image %q: %v", section.Name, err)
@@ -125,9 +126,9 @@ func dependency(d werfyaml.Dependency, made *Build, repo string) dockerfile.Depe
 }
 
 // input reads what an image section names.
-func input(ctx context.Context, src *source.Source, section werfyaml.Image) (dockerfile.Input, error) {
+func (p *Project) input(ctx context.Context, section werfyaml.Image) (dockerfile.Input, error) {
 	var in dockerfile.Input
-	files, err := src.Context(section.Context)
+	files, err := p.source.Context(section.Context)
 	if err != nil {
 		return in, section.At("context").Errorf("image %q: %v", section.Name, err)
 	}
@@ -137,7 +138,7 @@ func input(ctx context.Context, src *source.Source, section werfyaml.Image) (doc
 		}
 	}
 	name := path.Join(section.Context, section.Dockerfile)
-	text, err := fs.ReadFile(src.FS(), name)
+	text, err := fs.ReadFile(p.files(giterminism.Dockerfile), name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return in, section.At("dockerfile").Errorf("image %q: no file %s in the commit", section.Name, name).
 			Advise("commit it, or correct the path: dockerfile is relative to context")
@@ -145,7 +146,7 @@ func input(ctx context.Context, src *source.Source, section werfyaml.Image) (doc
 	if err != nil {
 		return in, section.At("dockerfile").Errorf("image %q: %v", section.Name, err)
 	}
-	ignore, err := ignorePatterns(src.FS(), name, section.Context)
+	ignore, err := ignorePatterns(p.files(giterminism.Dockerignore), name, section.Context)
 	if err != nil {
 		return in, err
 	}

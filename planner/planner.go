@@ -18,6 +18,7 @@ import (
 	"slipway/engine"
 	"slipway/planner/diag"
 	"slipway/planner/dockerfile"
+	"slipway/planner/giterminism"
 	"slipway/planner/lock"
 	"slipway/planner/source"
 	"slipway/planner/werfyaml"
@@ -42,6 +43,15 @@ type Options struct {
 	// RepoName is where images are kept, as their references say it; "" is
 	// localhost/PROJECT. It enters a key only where an image is made to hold it.
 	RepoName string
+	// Loose is --loose-giterminism: everything may come from outside the commit.
+	Loose bool
+	// Dev reads the work tree as it is; DevState is where what makes that cheap is
+	// kept, and DevIgnore what stays as it is in the commit.
+	Dev       bool
+	DevState  string
+	DevIgnore []string
+	// ReadsChart says that the chart's files are going to be read.
+	ReadsChart bool
 	// NoLock plans as if there were no lock file: to write one.
 	NoLock bool
 	// Bases answers for the rare Dockerfile whose base decides what is read.
@@ -63,6 +73,7 @@ type Plan struct {
 type Chart struct {
 	Dir        string // relative to the project
 	AppVersion string // "" leaves Chart.yaml's
+	Files      fs.FS  // that Dir is in
 }
 
 // Image is one image of the project, planned.
@@ -114,7 +125,7 @@ func Load(ctx context.Context, o Options) (_ *Plan, err error) {
 	}
 	p := &Plan{
 		Project: config.Meta.Project,
-		Chart:   Chart{Dir: config.Meta.ChartDir, AppVersion: config.Meta.AppVersion},
+		Chart:   Chart{Dir: config.Meta.ChartDir, AppVersion: config.Meta.AppVersion, Files: project.files(giterminism.ChartFiles)},
 		Source:  src,
 	}
 	if o.RepoName == "" {
@@ -129,8 +140,11 @@ func Load(ctx context.Context, o Options) (_ *Plan, err error) {
 	if err := project.checkRules(sections); err != nil {
 		return nil, err
 	}
-	planned, err := planImages(ctx, p, sections, o)
+	planned, err := planImages(ctx, project, p.Lock, sections, o)
 	if err != nil {
+		return nil, err
+	}
+	if err := project.inspect(ctx, sections, planned, o); err != nil {
 		return nil, err
 	}
 	for _, section := range chosen {

@@ -150,8 +150,8 @@ func TestPlan(t *testing.T) {
 	f := shop.with(files{"werf.yaml": meta + "deploy:\n  helmChartDir: chart\n  helmChartConfig: {appVersion: 1.2.3}\n" + section("z") + section("a", "final: false\n"),
 		"z/Dockerfile": "FROM base\n", "a/Dockerfile": "FROM base\n"})
 	p := load(t, Options{Dir: f.commit(t)})
-	if p.Project != "shop" || p.Chart != (Chart{Dir: "chart", AppVersion: "1.2.3"}) {
-		t.Errorf("project %q, chart %+v", p.Project, p.Chart)
+	if p.Project != "shop" || p.Chart.Dir != "chart" || p.Chart.AppVersion != "1.2.3" {
+		t.Errorf("project %q, chart in %q, %q", p.Project, p.Chart.Dir, p.Chart.AppVersion)
 	}
 	var got []string
 	for _, i := range p.Images {
@@ -170,7 +170,7 @@ func TestWhatDoesNotChangeKeys(t *testing.T) {
 	clone := filepath.Join(t.TempDir(), "a clone")
 	git(t, t.TempDir(), "clone", "-q", shop.commit(t), clone)
 	dirty := shop.commit(t)
-	files{"back/main": "not committed", "back/new": "neither"}.write(t, dirty)
+	files{"README.md": "not committed", "new": "neither"}.write(t, dirty)
 	below := files{}
 	for name, content := range shop {
 		below["services/shop/"+name] = content
@@ -276,12 +276,12 @@ func TestIgnoreFiles(t *testing.T) {
 func TestContextAddFiles(t *testing.T) {
 	werf := meta + section("back", "contextAddFiles: [built, dist/]\n")
 	app := files{"werf.yaml": werf, "back/Dockerfile": "FROM base\nCOPY . /\n", "back/main": "main",
-		"werf-giterminism.yaml": "giterminismConfigVersion: 1\nconfig: {dockerfile: {allowContextAddFiles: [built, dist]}}\n"}
+		"werf-giterminism.yaml": "giterminismConfigVersion: 1\nconfig: {dockerfile: {allowContextAddFiles: [back/built, back/dist]}}\n"}
 	added := files{"back/built": "binary", "back/dist/deep/page": "page"}
 	committed := keys(t, Options{Dir: app.with(added).commit(t)})
 	dir := app.commit(t)
 	added.write(t, dir)
-	files{"back/other": "not named"}.write(t, dir)
+	files{"other": "not in the context"}.write(t, dir)
 	if got := keys(t, Options{Dir: dir}); !maps.Equal(got, committed) {
 		t.Errorf("got %v, committed %v", got, committed)
 	}
@@ -291,6 +291,72 @@ func TestContextAddFiles(t *testing.T) {
 	}
 	check(t, os.Remove(filepath.Join(dir, "back/built")))
 	wantWords(t, fails(t, Options{Dir: dir}), "werf.yaml:7:", "contextAddFiles", "back", "built")
+}
+
+// What the plan reads must be as it is in the commit; everything else may be as it
+// likes.
+func TestUncommittedChanges(t *testing.T) {
+	app := files{
+		"werf.yaml":      "project: shop\nconfigVersion: 1\n---\n{{ include \"a.tmpl\" . }}\n{{ .Files.Get \"part.yaml\" }}\n",
+		".werf/a.tmpl":   "image: a\ndockerfile: Dockerfile",
+		"part.yaml":      "target: x",
+		"Dockerfile":     "FROM base AS x\nCOPY src /src\n",
+		".dockerignore":  "**/*.log\n",
+		".gitignore":     "cache\n",
+		"src/main":       "main",
+		"docs/readme":    "read me",
+		".helm/x.yaml":   "a: b",
+		"src/module/one": "one",
+	}
+	for name, test := range map[string]struct {
+		change files
+		chart  bool
+		read   string // the file that is named; "" is none
+	}{
+		"configuration":      {files{"werf.yaml": app["werf.yaml"] + "# more\n"}, false, "werf.yaml"},
+		"template":           {files{".werf/a.tmpl": app[".werf/a.tmpl"] + " "}, false, ".werf/a.tmpl"},
+		"new template":       {files{".werf/b.tmpl": "x"}, false, ".werf/b.tmpl"},
+		"file of a template": {files{"part.yaml": "target: y"}, false, "part.yaml"},
+		"Dockerfile":         {files{"Dockerfile": "FROM base AS x\n"}, false, "Dockerfile"},
+		"ignore file":        {files{".dockerignore": "x"}, false, ".dockerignore"},
+		"copied":             {files{"src/main": "other"}, false, "src/main"},
+		"copied and new":     {files{"src/module/two": "two"}, false, "src/module/two"},
+		"not copied":         {files{"docs/readme": "other", "docs/new": "new"}, false, ""},
+		"ignored by docker":  {files{"src/x.log": "log"}, false, ""},
+		"ignored by git":     {files{"src/cache": "cache"}, false, ""},
+		"chart":              {files{".helm/x.yaml": "a: c"}, true, ".helm/x.yaml"},
+		"chart, not read":    {files{".helm/x.yaml": "a: c"}, false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := app.commit(t)
+			before := keys(t, Options{Dir: dir, ReadsChart: test.chart})
+			test.change.write(t, dir)
+			if test.read == "" {
+				if got := keys(t, Options{Dir: dir, ReadsChart: test.chart}); !maps.Equal(got, before) {
+					t.Error("the key changed")
+				}
+				return
+			}
+			wantWords(t, fails(t, Options{Dir: dir, ReadsChart: test.chart}), test.read, "uncommitted changes", "commit the changes", "--dev", "werf-giterminism.yaml")
+			if name == "copied" || name == "copied and new" {
+				dev := keys(t, Options{Dir: dir, Dev: true, DevState: t.TempDir()})
+				if want := keys(t, Options{Dir: app.with(test.change).commit(t)}); !maps.Equal(dev, want) {
+					t.Error("with --dev the key is not that of the same files, committed")
+				}
+			}
+			if name == "Dockerfile" {
+				loose := keys(t, Options{Dir: dir, Loose: true})
+				if want := keys(t, Options{Dir: app.with(test.change).commit(t)}); !maps.Equal(loose, want) {
+					t.Error("with --loose-giterminism the work tree's Dockerfile is not used")
+				}
+				allowed := app.with(files{"werf-giterminism.yaml": "giterminismConfigVersion: 1\nconfig: {dockerfile: {allowUncommitted: [Dockerfile]}}\n"}).commit(t)
+				test.change.write(t, allowed)
+				if got := keys(t, Options{Dir: allowed}); !maps.Equal(got, loose) {
+					t.Error("an allowed Dockerfile does not come from the work tree")
+				}
+			}
+		})
+	}
 }
 
 func TestChoose(t *testing.T) {

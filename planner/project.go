@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 
 	"slipway/planner/diag"
@@ -25,11 +26,17 @@ type Project struct {
 	rules       *giterminism.Config
 	output      *render.Output
 	environment func(name string) (string, bool)
+	templates   string // the directory of templates
+	dev         bool   // the work tree is what is read
 }
 
 // OpenProject reads and renders the configuration. Close it when done.
 func OpenProject(ctx context.Context, o Options) (_ *Project, err error) {
-	src, err := source.Open(ctx, source.Options{Dir: o.Dir, GitWorkTree: o.GitWorkTree})
+	from := source.Options{Dir: o.Dir, GitWorkTree: o.GitWorkTree}
+	if o.Dev {
+		from.Tree = o.devTree
+	}
+	src, err := source.Open(ctx, from)
 	if err != nil {
 		return nil, badInput(err)
 	}
@@ -38,7 +45,10 @@ func OpenProject(ctx context.Context, o Options) (_ *Project, err error) {
 			src.Close()
 		}
 	}()
-	p := &Project{source: src, environment: os.LookupEnv}
+	p := &Project{source: src, environment: os.LookupEnv, templates: o.TemplatesDir, dev: o.Dev}
+	if p.templates == "" {
+		p.templates = ".werf"
+	}
 	if p.rules, err = readRules(src.FS(), o.GiterminismConfig); err != nil {
 		return nil, err
 	}
@@ -46,17 +56,18 @@ func OpenProject(ctx context.Context, o Options) (_ *Project, err error) {
 	if p.rules.Dir, err = filepath.Abs(o.Dir); err != nil {
 		return nil, err
 	}
-	name, err := werfyaml.Find(src.FS(), o.Config)
+	p.rules.Loose = o.Loose
+	name, err := werfyaml.Find(p.files(giterminism.UncommittedConfig), o.Config)
 	if err != nil {
 		return nil, err
 	}
 	p.name = name
-	text, err := fs.ReadFile(src.FS(), name)
+	text, err := fs.ReadFile(p.files(giterminism.UncommittedConfig), name)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", name, err)
 	}
 	p.output, err = render.Render(ctx, name, text, render.Project{
-		Files: src.FS(), TemplatesDir: o.TemplatesDir, Env: o.Env, Getenv: p.getenv, Debug: o.TemplateDebug,
+		Files: p.templateFiles(), TemplatesDir: o.TemplatesDir, Env: o.Env, Getenv: p.getenv, Debug: o.TemplateDebug,
 		Commit: func() (render.Commit, error) {
 			c, err := src.Commit(ctx)
 			return render.Commit{Hash: c.Hash, Human: c.Human, Unix: c.Unix}, err
@@ -81,7 +92,7 @@ func (p *Project) getenv(name string) (string, bool, error) {
 		return "", false, render.ErrForbidden
 	}
 	value, set := p.environment(name)
-	return value, set, nil
+	return value, set || p.rules.Loose, nil
 }
 
 // checkRules refuses what sections take from outside the commit and giterminism
@@ -89,9 +100,9 @@ func (p *Project) getenv(name string) (string, bool, error) {
 func (p *Project) checkRules(sections []werfyaml.Image) error {
 	var wrong diag.List
 	for _, s := range sections {
-		for _, path := range s.ContextAddFiles {
-			if !p.rules.Allows(giterminism.ContextAddFiles, path) {
-				wrong.Add(p.rules.Deny(s.At("contextAddFiles."+path), giterminism.ContextAddFiles, path))
+		for _, name := range s.ContextAddFiles {
+			if full := path.Join(s.Context, name); !p.rules.Allows(giterminism.ContextAddFiles, full) {
+				wrong.Add(p.rules.Deny(s.At("contextAddFiles."+name), giterminism.ContextAddFiles, full))
 			}
 		}
 		for i, secret := range s.Secrets {

@@ -16,7 +16,7 @@ import (
 func TestContextAddFiles(t *testing.T) {
 	repo := testenv.GitRepo(t, map[string]string{
 		"werf.yaml":             "project: app\nconfigVersion: 1\n---\nimage: app\ncontext: sub\ndockerfile: Dockerfile\ncontextAddFiles:\n- dist\n- tool\n- committed\n",
-		"werf-giterminism.yaml": "giterminismConfigVersion: 1\nconfig:\n  dockerfile:\n    allowContextAddFiles: [dist, tool, committed]\n",
+		"werf-giterminism.yaml": "giterminismConfigVersion: 1\nconfig:\n  dockerfile:\n    allowContextAddFiles: [sub/dist, sub/tool, sub/committed]\n",
 		"sub/Dockerfile":        "FROM scratch\nCOPY . /\n",
 		"sub/committed":         "as committed\n",
 		".gitignore":            "dist\ntool\n",
@@ -45,7 +45,7 @@ func TestContextAddFiles(t *testing.T) {
 	if err := os.Symlink("app.js", repo.Path("sub/dist/link")); err != nil {
 		t.Fatal(err)
 	}
-	repo.Write("sub/beside", "neither committed nor listed\n")
+	repo.Write("beside", "not committed, and outside of the context\n")
 	first, files := plan(), build()
 	want := map[string]imageFile{
 		"Dockerfile": {0o644, "FROM scratch\nCOPY . /\n"}, "committed": {0o644, "as committed\n"}, "tool": {0o755, "#!/bin/sh\n"},
@@ -73,7 +73,7 @@ func TestContextAddFiles(t *testing.T) {
 			t.Errorf("%s: the key did not change back", name)
 		}
 	}
-	repo.Write("sub/beside", "changed\n")
+	repo.Write("beside", "changed\n")
 	if plan() != first {
 		t.Error("a file that is not read changed the key")
 	}

@@ -170,7 +170,7 @@ func TestErrors(t *testing.T) {
 		{"no chart", nil, nil, []string{"bundle", "publish"}, 2, []string{".helm", "templates"}},
 		{"bad bundle tag", nil, nil, []string{"bundle", "publish", "--tag", "a/b"}, 2, []string{`--tag "a/b"`}},
 		{"unknown flag", nil, nil, []string{"build", "--nothing"}, 2, []string{"--nothing"}},
-		{"flag of the reference", nil, nil, []string{"build", "--dev"}, 2, []string{"--dev is not supported yet"}},
+		{"flag of the reference", nil, nil, []string{"build", "--follow"}, 2, []string{"--follow is not supported yet"}},
 		{"bad platform", nil, nil, []string{"plan", "--platform", "pentium"}, 2, []string{"pentium", "linux/amd64"}},
 		{"bad variable", nil, []string{"WERF_PARALLEL_TASKS_LIMIT=many"}, []string{"build"}, 2, []string{"WERF_PARALLEL_TASKS_LIMIT"}},
 		{"template", func(r *testenv.Repo) { r.Write("werf.yaml", files["werf.yaml"]+"target: {{ env \"X\" }}\n") }, nil, []string{"build"}, 2, []string{"werf.yaml:9", `"X"`, "allowEnvVariables", "- X"}},

@@ -99,9 +99,9 @@ func flagError(cmd *cobra.Command, err error) error {
 // that are still to come: not taken, and not called unknown either.
 var laterFlags = []string{
 	"add-annotation", "add-custom-tag", "allow-includes-update", "backend-network", "build-report-path",
-	"cache-repo", "config-render-path", "dev", "dev-branch",
-	"dev-ignore", "disable-default-values", "final-repo", "follow", "giterminism-config",
-	"helm-compatible-chart", "introspect-error", "loose-giterminism", "rename-chart", "save-build-report",
+	"cache-repo", "config-render-path", "dev-branch",
+	"disable-default-values", "final-repo", "follow",
+	"helm-compatible-chart", "introspect-error", "rename-chart", "save-build-report",
 	"secondary-repo", "secret-key", "secret-values", "set", "set-file", "set-json", "set-string", "ssh-key",
 	"synchronization", "use-build-report", "use-custom-tag", "values", "virtual-merge", "without-images",
 }
@@ -123,6 +123,9 @@ func (r *runFlags) source(f *flags) {
 	f.str(&r.Project.Config, "config", "The configuration file, relative to the project (default: werf.yaml or werf.yml)")
 	f.str(&r.Project.TemplatesDir, "config-templates-dir", "The directory of templates, relative to the project (default: .werf)")
 	f.str(&r.Project.GiterminismConfig, "giterminism-config", "What may come from outside the commit, relative to the project (default: werf-giterminism.yaml)")
+	f.boolean(&r.Project.Loose, "loose-giterminism", "", "Let everything come from outside the commit: the environment, secrets, and configuration files of the work tree")
+	f.boolean(&r.Project.Dev, "dev", "", "Use the work tree as it is: changes and new files, less what .gitignore and --dev-ignore leave out")
+	f.list(&r.Project.DevIgnore, "dev-ignore", "WERF_DEV_IGNORE", "With --dev, leave files of this pattern as they are in the commit; repeatable")
 	f.str(&r.Project.Env, "env", "The environment's name, .Env in templates and .Values.werf.env in the chart")
 	f.boolean(&r.debug, "debug-templates", "", "Print what the debug functions of templates are given, on standard error")
 }

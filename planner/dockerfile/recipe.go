@@ -25,6 +25,7 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/solver/pb"
+	"github.com/moby/patternmatcher"
 	digest "github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/tonistiigi/fsutil"
@@ -90,6 +91,8 @@ type Recipe struct {
 	in      Input
 	listing []source.Entry // what the key covers of the context
 	covered string         // digest of listing
+	follow  []string       // paths of the context that the definition follows; none is all
+	reads   bool           // whether the context is read at all
 }
 
 // Solvable is what a solver needs of a recipe.
@@ -140,6 +143,14 @@ func Plan(ctx context.Context, in Input) (*Recipe, error) {
 	r.Bases = slices.Compact(r.Bases)
 	if r.listing, err = r.read(ctx, srcs); err != nil {
 		return nil, err
+	}
+	for _, src := range srcs {
+		if strings.HasPrefix(src.Identifier, localScheme) {
+			r.reads = true
+			if r.follow, err = followed(src); err != nil {
+				return nil, err
+			}
+		}
 	}
 	r.covered = listingDigest(r.listing)
 	canon, err := canonical(def, project)
@@ -288,6 +299,26 @@ func convert(ctx context.Context, in Input, project images, world World, resolve
 	return def, config, baseConfig, nil
 }
 
+// Reads tells whether a path of the context is read by the build, or would be if
+// it were there.
+func (r *Recipe) Reads(name string) bool {
+	if !r.reads {
+		return false
+	}
+	if slices.ContainsFunc(r.listing, func(e source.Entry) bool { return e.Path == name }) {
+		return true
+	}
+	ignored, err := patternmatcher.MatchesOrParentMatches(name, r.in.Ignore)
+	if err != nil || ignored {
+		return false
+	}
+	if len(r.follow) == 0 {
+		return true
+	}
+	followed, err := patternmatcher.MatchesOrParentMatches(name, r.follow)
+	return err == nil && followed
+}
+
 // warn takes a finding of BuildKit's Dockerfile checks
 // (docs.docker.com/reference/build-checks).
 func (r *Recipe) warn(rule, _, _, message string, location []parser.Range) {
@@ -304,11 +335,9 @@ func (r *Recipe) read(ctx context.Context, srcs []*pb.SourceOp) ([]source.Entry,
 		if !strings.HasPrefix(src.Identifier, localScheme) {
 			continue
 		}
-		var follow []string
-		if s := src.Attrs[pb.AttrFollowPaths]; s != "" {
-			if err := json.Unmarshal([]byte(s), &follow); err != nil {
-				return nil, fmt.Errorf("reading the build definition: %w", err)
-			}
+		follow, err := followed(src)
+		if err != nil {
+			return nil, err
 		}
 		listing, err := r.in.Context.Listing(ctx, r.in.Ignore, follow)
 		if err != nil {
@@ -317,6 +346,16 @@ func (r *Recipe) read(ctx context.Context, srcs []*pb.SourceOp) ([]source.Entry,
 		return listing, nil
 	}
 	return nil, nil
+}
+
+// followed are the paths of the context that a local source names.
+func followed(src *pb.SourceOp) (paths []string, err error) {
+	if s := src.Attrs[pb.AttrFollowPaths]; s != "" {
+		if err := json.Unmarshal([]byte(s), &paths); err != nil {
+			return nil, fmt.Errorf("reading the build definition: %w", err)
+		}
+	}
+	return paths, nil
 }
 
 func listingDigest(files []source.Entry) string {

@@ -130,6 +130,11 @@ func (c *Config) Allows(r Rule, value string) bool {
 		func(match func(*Config, string) bool) bool { return match(c, value) })
 }
 
+// AllowsAny tells whether there is anything that the rule allows.
+func (c *Config) AllowsAny(r Rule) bool {
+	return c != nil && (c.Loose || c.flags[r] || len(c.lists[r].match) > 0)
+}
+
 // Expand is the file that the src of a secret means: ~ is Home, and relative
 // paths start at Dir.
 func (c *Config) Expand(src string) string {

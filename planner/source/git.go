@@ -20,6 +20,7 @@ import (
 type git struct {
 	dir       string
 	env       []string
+	place     []string // of env: where the repository and the work tree are
 	processes atomic.Int64
 	running   sync.WaitGroup
 }
@@ -36,15 +37,16 @@ func newGit(dir, cwd string, explicit bool) *git {
 		"GIT_NO_LAZY_FETCH=1",      // a partial clone must not go to the network, object by object:
 		"GIT_ALLOW_PROTOCOL=none",  // the same for git before 2.44
 	)
+	var place []string
 	for _, name := range []string{"GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR"} {
 		if v := os.Getenv(name); v != "" && !filepath.IsAbs(v) {
-			env = append(env, name+"="+filepath.Join(cwd, v))
+			place = append(place, name+"="+filepath.Join(cwd, v))
 		}
 	}
 	if explicit && os.Getenv("GIT_DIR") != "" {
-		env = append(env, "GIT_WORK_TREE="+dir)
+		place = append(place, "GIT_WORK_TREE="+dir)
 	}
-	return &git{dir: dir, env: env}
+	return &git{dir: dir, env: append(env, place...), place: place}
 }
 
 // output runs git to its end and returns what it printed.

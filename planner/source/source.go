@@ -43,6 +43,17 @@ type Options struct {
 	// that is not Dir or one above it: the top of a work tree, or a bare
 	// repository.
 	GitWorkTree string
+	// Tree, when set, gives the object id of a tree of the whole work tree, which
+	// is read in the place of the commit's, and what git needs in its environment
+	// to find the objects.
+	Tree func(ctx context.Context, w Worktree) (id string, env []string, err error)
+}
+
+// Worktree says where git is run for a project.
+type Worktree struct {
+	Dir     string   // where git is started
+	Project string   // the project's directory, relative to Dir, with slashes
+	Env     []string // what is added to the process's environment
 }
 
 // Source is a project's files at the commit that HEAD named when it was opened.
@@ -54,6 +65,7 @@ type Source struct {
 	view    view
 	commit  string
 	dir     string // the project's directory on disk
+	below   string // the same, relative to where git is run
 	bare    bool   // and so nothing on disk is a project file
 	read    func() (Commit, error)
 }
@@ -85,7 +97,7 @@ func open(ctx context.Context, o Options) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{git: g, dir: dir}
+	s := &Source{git: g, dir: dir, below: below}
 
 	// The prefix comes last because it may itself hold line breaks.
 	out, err := g.output(ctx, "rev-parse",
@@ -106,8 +118,16 @@ func open(ctx context.Context, o Options) (*Source, error) {
 		prefix = ""
 	}
 
+	root := s.commit
+	if o.Tree != nil {
+		var env []string
+		if root, env, err = o.Tree(ctx, s.Worktree()); err != nil {
+			return nil, err
+		}
+		g.env = append(g.env, env...)
+	}
 	// ls-tree without -l: sizes would open every object.
-	listing, err := g.output(ctx, "ls-tree", "-r", "-t", "-z", "--full-tree", s.commit+":"+prefix)
+	listing, err := g.output(ctx, "ls-tree", "-r", "-t", "-z", "--full-tree", root+":"+prefix)
 	if err != nil {
 		if errors.Is(err, errNoSuchTree) && prefix != "" {
 			err = ErrNotCommitted
@@ -188,6 +208,19 @@ func realPath(p string) string {
 		return filepath.Join(realPath(parent), filepath.Base(p))
 	}
 	return p
+}
+
+// Worktree is where git is run for the project.
+func (s *Source) Worktree() Worktree {
+	return Worktree{Dir: s.git.dir, Project: s.below, Env: s.git.place}
+}
+
+// Dir is the project's directory on disk, "" if nothing there belongs to it.
+func (s *Source) Dir() string {
+	if s.bare {
+		return ""
+	}
+	return s.dir
 }
 
 // CommitID is the hash of the commit, in lower-case hexadecimal.

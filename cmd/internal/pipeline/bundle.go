@@ -23,7 +23,7 @@ type PublishOptions struct {
 // Publish makes the project's chart with the images it names and publishes it as
 // REPO:TAG. The tag moves when chart and images are there.
 func Publish(ctx context.Context, o Options, p PublishOptions) (_ *Report, err error) {
-	o.Project.FinalOnly = true
+	o.Project.FinalOnly, o.Project.ReadsChart = true, true
 	r, err := open(ctx, o)
 	if err != nil {
 		return nil, err
@@ -36,7 +36,7 @@ func Publish(ctx context.Context, o Options, p PublishOptions) (_ *Report, err e
 	if err := r.checkAlias(r.repo, p.Tag); err != nil {
 		return nil, err
 	}
-	files, err := chart.Load(r.plan.Source.FS(), r.plan.Chart.Dir)
+	files, err := chart.Load(r.plan.Chart.Files, r.plan.Chart.Dir)
 	if err != nil {
 		return nil, diagnosed(err)
 	}

@@ -74,6 +74,7 @@ func open(ctx context.Context, o Options) (*run, error) {
 	if err != nil {
 		return nil, &diag.Diagnostic{Message: err.Error()}
 	}
+	o.Project.DevState = filepath.Join(o.StateDir, "dev")
 	b := &bases{session: session}
 	o.Project.Bases = b
 	if ref, err := oci.ParseReference(o.Repo); err == nil && !ref.IsLayout() {

@@ -1,0 +1,110 @@
+package planner
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"slipway/planner/giterminism"
+	"slipway/planner/render"
+	"slipway/planner/source"
+	"slipway/planner/werfyaml"
+)
+
+// inspect refuses a plan that the user would take for one of the work tree: a
+// file that it read from the commit is another there. What the plan did not read
+// is nobody's business.
+func (p *Project) inspect(ctx context.Context, sections []werfyaml.Image, planned map[string]*Image, o Options) error {
+	if p.dev || o.Loose || p.source.Dir() == "" {
+		return nil
+	}
+	role := func(name string) (giterminism.Rule, bool) { return p.role(name, sections, planned, o) }
+	changes, err := giterminism.Inspect(ctx, giterminism.Worktree(p.source.Worktree()), nil, func(name string) bool {
+		_, reads := role(name)
+		return reads
+	})
+	if err != nil || len(changes) == 0 {
+		return err
+	}
+	// Without the configuration there is no checkout, but a clone of objects.
+	if slices.Contains(changes, giterminism.Change{Path: p.name, Kind: giterminism.Deleted}) {
+		changes = slices.DeleteFunc(changes, func(c giterminism.Change) bool {
+			return c.Kind == giterminism.Deleted || c.Kind == giterminism.Staged
+		})
+	}
+	if d := p.rules.Uncommitted(changes, func(name string) giterminism.Rule {
+		rule, _ := role(name)
+		return rule
+	}); d != nil {
+		return d
+	}
+	return nil
+}
+
+// role is how the plan reads a file from the commit; false if it does not.
+func (p *Project) role(name string, sections []werfyaml.Image, planned map[string]*Image, o Options) (giterminism.Rule, bool) {
+	from := func(rule giterminism.Rule) (giterminism.Rule, bool) {
+		return rule, !p.rules.Allows(rule, name) // else it is read from the work tree
+	}
+	switch {
+	case name == p.name:
+		return from(giterminism.UncommittedConfig)
+	case p.rendersFrom(name):
+		return from(p.templateRule(name))
+	case o.ReadsChart && inside(name, p.Config.Meta.ChartDir):
+		return from(giterminism.ChartFiles)
+	}
+	for _, s := range sections {
+		dockerfile := path.Join(s.Context, s.Dockerfile)
+		switch name {
+		case dockerfile:
+			return from(giterminism.Dockerfile)
+		case dockerfile + ".dockerignore", path.Join(s.Context, ".dockerignore"):
+			return from(giterminism.Dockerignore)
+		}
+	}
+	for _, s := range sections {
+		if !inside(name, s.Context) {
+			continue
+		}
+		below := strings.TrimPrefix(name, s.Context+"/")
+		if slices.ContainsFunc(s.ContextAddFiles, func(added string) bool { return inside(below, added) }) {
+			continue
+		}
+		if image := planned[s.Name]; image != nil && slices.ContainsFunc(image.Builds, func(b *Build) bool { return b.Recipe.Reads(below) }) {
+			return "", true
+		}
+	}
+	return "", false
+}
+
+// rendersFrom tells whether the rendered configuration depends on a file.
+func (p *Project) rendersFrom(name string) bool {
+	return slices.ContainsFunc(p.output.Files, func(f string) bool { return inside(name, f) }) ||
+		slices.ContainsFunc(p.output.Globs, func(g string) bool {
+			matches, err := render.Match(g, name)
+			return err == nil && matches
+		})
+}
+
+// inside tells whether name is dir or in it.
+func inside(name, dir string) bool {
+	return dir == "." || name == dir || strings.HasPrefix(name, dir+"/")
+}
+
+// devTree is the work tree as it is, for source.Options.
+func (o Options) devTree(ctx context.Context, w source.Worktree) (string, []string, error) {
+	// One state per work tree, and none that names it.
+	id := sha256.Sum256([]byte(w.Dir))
+	tree, err := giterminism.MakeDevTree(ctx, giterminism.Worktree(w), giterminism.DevOptions{
+		State: filepath.Join(o.DevState, hex.EncodeToString(id[:8])), Ignore: o.DevIgnore,
+	})
+	if err != nil {
+		return "", nil, err
+	}
+	return tree.Tree, tree.Env, nil
+}

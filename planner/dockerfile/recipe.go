@@ -20,13 +20,10 @@ import (
 
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/client/llb"
-	"github.com/moby/buildkit/frontend/dockerfile/dockerfile2llb"
-	"github.com/moby/buildkit/frontend/dockerfile/linter"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/moby/patternmatcher"
-	digest "github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/tonistiigi/fsutil"
 )
@@ -262,43 +259,6 @@ func (r *Recipe) uncovered(now []source.Entry) error {
 	return fmt.Errorf("%s: a base image (%s) changes which files this build reads, so that the image's key would not cover them; write the paths out in the Dockerfile", r.in.Path, strings.Join(r.Bases, ", "))
 }
 
-// convert is BuildKit's own conversion. Its result is the definition, the image's
-// config and that of its base.
-func convert(ctx context.Context, in Input, project images, world World, resolver llb.ImageMetaResolver, warn linter.LintWarnFunc) (def *llb.Definition, config, baseConfig []byte, err error) {
-	caps := pb.Caps.CapSet(pb.Caps.All())
-	res, err := dockerfile2llb.Dockerfile2LLB(ctx, in.Text, dockerfile2llb.ConvertOpt{
-		Config: dockerui.Config{
-			BuildArgs:      project.args(in.Args),
-			Target:         in.Target,
-			BuildPlatforms: []ocispec.Platform{world.Builder},
-			ExtraHosts:     world.Hosts,
-			NetworkMode:    world.Network,
-		},
-		TargetPlatform: &in.Platform,
-		MetaResolver:   resolver,
-		LLBCaps:        &caps,
-		Warn:           warn,
-		SourceMap:      llb.NewSourceMap(nil, in.Path, "Dockerfile", in.Text),
-	})
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	def, err = res.State.Marshal(ctx, llb.WithCaps(caps), llb.Platform(in.Platform))
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	config, err = json.Marshal(res.Image)
-	if err != nil {
-		return nil, nil, nil, fmt.Errorf("writing the image config: %w", err)
-	}
-	if res.BaseImage != nil {
-		if baseConfig, err = json.Marshal(res.BaseImage); err != nil {
-			return nil, nil, nil, fmt.Errorf("writing the base image's config: %w", err)
-		}
-	}
-	return def, config, baseConfig, nil
-}
-
 // Reads tells whether a path of the context is read by the build, or would be if
 // it were there.
 func (r *Recipe) Reads(name string) bool {
@@ -327,42 +287,4 @@ func (r *Recipe) warn(rule, _, _, message string, location []parser.Range) {
 		at = fmt.Sprintf("%s:%d", at, location[0].Start.Line)
 	}
 	r.Warnings = append(r.Warnings, fmt.Sprintf("%s: %s (%s)", at, message, rule))
-}
-
-// read lists what the definition's local source reads.
-func (r *Recipe) read(ctx context.Context, srcs []*pb.SourceOp) ([]source.Entry, error) {
-	for _, src := range srcs {
-		if !strings.HasPrefix(src.Identifier, localScheme) {
-			continue
-		}
-		follow, err := followed(src)
-		if err != nil {
-			return nil, err
-		}
-		listing, err := r.in.Context.Listing(ctx, r.in.Ignore, follow)
-		if err != nil {
-			return nil, fmt.Errorf("%s: reading the context: %w", r.in.Path, err)
-		}
-		return listing, nil
-	}
-	return nil, nil
-}
-
-// followed are the paths of the context that a local source names.
-func followed(src *pb.SourceOp) (paths []string, err error) {
-	if s := src.Attrs[pb.AttrFollowPaths]; s != "" {
-		if err := json.Unmarshal([]byte(s), &paths); err != nil {
-			return nil, fmt.Errorf("reading the build definition: %w", err)
-		}
-	}
-	return paths, nil
-}
-
-func listingDigest(files []source.Entry) string {
-	d := digest.SHA256.Digester()
-	for _, f := range files {
-		line := f.Identity()
-		fmt.Fprintf(d.Hash(), "%d %s\n", len(line), line)
-	}
-	return d.Digest().String()
 }

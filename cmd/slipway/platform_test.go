@@ -50,6 +50,19 @@ func TestPlatforms(t *testing.T) {
 	}
 }
 
+// A RUN for a platform that the machine cannot run is an error that says what to
+// install, before anything is pulled.
+func TestEmulationIsAbsent(t *testing.T) {
+	repo := testenv.GitRepo(t, map[string]string{
+		"werf.yaml":  "project: app\nconfigVersion: 1\n---\nimage: app\ndockerfile: Dockerfile\nplatform: [linux/loong64]\n",
+		"Dockerfile": "FROM scratch\nRUN [\"/true\"]\n",
+	})
+	r := testenv.Slipway(t).Run(repo.Dir, nil, "build")
+	if r.Code != 1 || !strings.Contains(r.Stderr, "linux/loong64 needs emulation") || !strings.Contains(r.Stderr, "qemu-user-static") {
+		t.Errorf("exit code %d\n%s", r.Code, r.Stderr)
+	}
+}
+
 func indexOf(t *testing.T, registry *testenv.RegistryServer, ref string) v1.IndexManifest {
 	t.Helper()
 	r, err := name.ParseReference(registry.Host+"/"+ref, name.Insecure)

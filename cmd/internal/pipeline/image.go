@@ -3,6 +3,8 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"slipway/engine"
 	"slipway/oci"
@@ -76,6 +78,7 @@ func (r *run) solvable(ctx context.Context, image *planner.Image, b *planner.Bui
 		return stages.Build{}, fmt.Errorf("image %q is not built: %s does not exist; run slipway build without --require-built-images",
 			shown(image.Name), r.repo.Reference().WithTag(b.Key.String()))
 	}
+	r.noteFloating(ctx)
 	for _, w := range b.Recipe.Warnings {
 		engine.Emit(ctx, engine.Event{Kind: engine.EventNote, Text: w})
 	}
@@ -103,6 +106,27 @@ func (r *run) solvable(ctx context.Context, image *planner.Image, b *planner.Bui
 	}
 	out.Definition, out.Config, out.BaseConfig, out.Contexts = s.Definition, s.Config, s.BaseConfig, s.Contexts
 	return out, nil
+}
+
+// noteFloating says once, and only in a run that builds, which bases are another
+// image whenever their tags move.
+func (r *run) noteFloating(ctx context.Context) {
+	r.floating.Do(func() {
+		var names []string
+		for _, image := range r.plan.Images {
+			for _, b := range image.Builds {
+				for _, base := range b.Recipe.Bases {
+					if !strings.Contains(base, "@") && !slices.Contains(names, base) {
+						names = append(names, base)
+					}
+				}
+			}
+		}
+		if len(names) > 0 {
+			slices.Sort(names)
+			engine.Emit(ctx, engine.Event{Kind: engine.EventNote, Text: "base images float with their tags; slipway lock pins them: " + strings.Join(names, ", ")})
+		}
+	})
 }
 
 // labelled is the node of the image with labels added, which is the image's own

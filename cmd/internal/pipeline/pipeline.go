@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"sync"
 
 	"slipway/engine"
 	"slipway/oci"
@@ -50,8 +51,10 @@ type run struct {
 	repo    oci.Repository
 	solver  solver
 	copies  *semaphore.Weighted
-	nodes   map[engine.Key]*engine.Node // one per key: what is the same is made once
-	barrier *engine.Node                // needs all that must be there before an alias moves
+
+	floating sync.Once
+	nodes    map[engine.Key]*engine.Node // one per key: what is the same is made once
+	barrier  *engine.Node                // needs all that must be there before an alias moves
 }
 
 // solver is a stages.Solver with an end.

@@ -19,8 +19,10 @@ import (
 	"slipway/stages"
 	"slipway/stages/buildkit"
 
+	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/solver/pb"
+	"github.com/moby/buildkit/util/archutil"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/test/bufconn"
@@ -101,21 +103,54 @@ var ErrNoRuntime = errors.New("no OCI runtime found: RUN instructions need runc 
 // without a RUN never runs anything, so this program itself stands in for the
 // binary that BuildKit insists on finding.
 func ociRuntime(def [][]byte) (string, error) {
+	runs, err := runPlatforms(def)
+	if err != nil {
+		return "", err
+	}
+	for _, p := range runs {
+		if err := checkEmulation(p); err != nil {
+			return "", err
+		}
+	}
 	for _, name := range runtimes {
 		if path, err := exec.LookPath(name); err == nil {
 			return path, nil
 		}
 	}
+	if len(runs) > 0 {
+		return "", ErrNoRuntime
+	}
+	return os.Executable()
+}
+
+// runPlatforms are the platforms of a definition's RUNs.
+func runPlatforms(def [][]byte) ([]ocispec.Platform, error) {
+	var out []ocispec.Platform
 	for _, dt := range def {
 		var op pb.Op
 		if err := op.UnmarshalVT(dt); err != nil {
-			return "", fmt.Errorf("reading the build definition: %w", err)
+			return nil, fmt.Errorf("reading the build definition: %w", err)
 		}
 		if op.GetExec() != nil {
-			return "", ErrNoRuntime
+			out = append(out, op.GetPlatform().Spec())
 		}
 	}
-	return os.Executable()
+	return out, nil
+}
+
+// checkEmulation says what a RUN of a foreign platform needs. Asking the machine
+// costs some milliseconds and so is left to builds for other platforms.
+func checkEmulation(p ocispec.Platform) error {
+	if p.Architecture == "" || platforms.Default().Match(p) {
+		return nil
+	}
+	for _, supported := range archutil.SupportedPlatforms(false) {
+		if platforms.OnlyStrict(supported).Match(p) {
+			return nil
+		}
+	}
+	name := platforms.FormatAll(p)
+	return fmt.Errorf("a RUN for %s needs emulation, which this machine lacks: install it (on Debian and Ubuntu: apt-get install qemu-user-static), build on a machine of that platform, or cross-build (FROM --platform=$BUILDPLATFORM)", name)
 }
 
 // daemon is a running BuildKit.

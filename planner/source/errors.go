@@ -18,6 +18,8 @@ var (
 
 	ErrSubmodule = errors.New("files of git submodules are not supported yet: list the submodule in .dockerignore if the image does not need it, " +
 		"else commit the files themselves")
+	ErrLFS = errors.New("the commit has a pointer of Git LFS here, not the file: files kept by LFS are not supported yet; commit the file itself, " +
+		"list it in .dockerignore if the image does not need it, or lay the work tree's file over it with contextAddFiles")
 	ErrLinkEscapes = errors.New("the symbolic link leads out of the project: let it point, by a relative path, to a file of the project")
 
 	errOutside = errors.New("the directory is not inside the git work tree: " +

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
@@ -42,9 +43,27 @@ func (v view) content(i int) (io.ReadCloser, error) {
 	case m.IsDir():
 		return nil, errIsDir
 	}
-	r, _, err := v.objects.open(v.tree[i].OID)
-	return r, err
+	r, size, err := v.objects.open(v.tree[i].OID)
+	if err != nil || size >= maxPointer {
+		return r, err
+	}
+	defer r.Close()
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return nil, err
+	}
+	if bytes.HasPrefix(data, pointerStart) {
+		return nil, ErrLFS
+	}
+	return io.NopCloser(bytes.NewReader(data)), nil
 }
+
+// What Git LFS commits in the place of a file
+// (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md): shorter than 1024
+// bytes, its first line this.
+const maxPointer = 1024
+
+var pointerStart = []byte("version https://git-lfs.github.com/spec/")
 
 func (p projectFS) Open(name string) (fs.File, error) {
 	i, err := p.at("open", name, true)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"strings"
 	"testing"
 	"testing/fstest"
 )
@@ -140,4 +141,23 @@ func TestBigFilesAtOnce(t *testing.T) {
 	_, err = fs.ReadFile(s.FS(), "small")
 	must(t, err)
 	equal(t, s.Stats().Processes, before.Processes+1)
+}
+
+// A pointer of Git LFS is never taken for the file that it stands for.
+func TestLFSPointer(t *testing.T) {
+	pointer := "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
+	repo := newRepo(t, files{"big.bin": pointer, "about-lfs.md": "# LFS\n" + pointer, "long": pointer + strings.Repeat("x", 1024)})
+	s := openSource(t, Options{Dir: repo})
+	_, err := fs.ReadFile(s.FS(), "big.bin")
+	wantError(t, err, ErrLFS, "big.bin")
+	var told error
+	r, err := openContext(t, s, ".").OnError(func(err error) { told = err }).Open("big.bin")
+	must(t, err)
+	_, err = io.ReadAll(r)
+	wantError(t, err, ErrLFS, "big.bin")
+	wantError(t, told, ErrLFS)
+	for _, name := range []string{"about-lfs.md", "long"} {
+		_, err := fs.ReadFile(s.FS(), name)
+		must(t, err)
+	}
 }

@@ -15,19 +15,29 @@ import (
 // their place those of the work tree that giterminism allows in that role.
 func (p *Project) files(rule giterminism.Rule) fs.FS {
 	commit, dir := p.source.FS(), p.source.Dir()
-	if dir == "" || p.dev || !p.rules.AllowsAny(rule) {
+	if dir == "" || !p.rules.AllowsAny(rule) {
 		return commit
 	}
-	return allowedFS{commit: commit, work: os.DirFS(dir), allows: func(name string) bool { return p.rules.Allows(rule, name) }}
+	return over(commit, dir, func(name string) bool { return p.rules.Allows(rule, name) })
 }
 
 // templateFiles is what templates read: each other and .Files, two roles.
 func (p *Project) templateFiles() fs.FS {
 	commit, dir := p.source.FS(), p.source.Dir()
-	if dir == "" || p.dev || !p.rules.AllowsAny(giterminism.TemplateFiles) && !p.rules.AllowsAny(giterminism.UncommittedTemplate) {
+	if dir == "" || !p.rules.AllowsAny(giterminism.TemplateFiles) && !p.rules.AllowsAny(giterminism.UncommittedTemplate) {
 		return commit
 	}
-	return allowedFS{commit: commit, work: os.DirFS(dir), allows: func(name string) bool { return p.rules.Allows(p.templateRule(name), name) }}
+	return over(commit, dir, func(name string) bool { return p.rules.Allows(p.templateRule(name), name) })
+}
+
+// over lays what is allowed of a directory over the commit. Links that lead out
+// of the directory are not followed.
+func over(commit fs.FS, dir string, allows func(name string) bool) fs.FS {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return commit // there is no work tree
+	}
+	return allowedFS{commit: commit, work: root.FS(), allows: allows}
 }
 
 // templateRule is the role in which rendering reads a file.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"runtime"
+	"slices"
 	"strings"
 
 	"slipway/engine"
@@ -191,7 +192,10 @@ func targetPlatforms(names []string) ([]platforms.Platform, error) {
 		if err != nil || !strings.Contains(name, "/") {
 			return nil, &diag.Diagnostic{Message: fmt.Sprintf("--platform %q is not a platform", name), Advice: "write OS/ARCH, for example linux/amd64"}
 		}
-		out = append(out, platforms.Normalize(p))
+		p = platforms.Normalize(p)
+		if !slices.ContainsFunc(out, func(o platforms.Platform) bool { return platforms.FormatAll(o) == platforms.FormatAll(p) }) {
+			out = append(out, p)
+		}
 	}
 	return out, nil
 }

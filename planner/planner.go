@@ -67,6 +67,8 @@ type Plan struct {
 	Chart   Chart
 	Source  *source.Source
 	Lock    *lock.File // nil if the commit has none: bases float
+	// SecretFile is the file that the src of a secret means.
+	SecretFile func(src string) string
 }
 
 // Chart says where the chart's files are.
@@ -118,15 +120,11 @@ func Load(ctx context.Context, o Options) (_ *Plan, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(o.Platforms) == 0 {
-		if err := config.CheckPlatforms([]string{platforms.FormatAll(defaultPlatform())}); err != nil {
-			return nil, err
-		}
-	}
 	p := &Plan{
-		Project: config.Meta.Project,
-		Chart:   Chart{Dir: config.Meta.ChartDir, AppVersion: config.Meta.AppVersion, Files: project.files(giterminism.ChartFiles)},
-		Source:  src,
+		SecretFile: project.rules.Expand,
+		Project:    config.Meta.Project,
+		Chart:      Chart{Dir: config.Meta.ChartDir, AppVersion: config.Meta.AppVersion, Files: project.files(giterminism.ChartFiles)},
+		Source:     src,
 	}
 	if o.RepoName == "" {
 		o.RepoName = "localhost/" + p.Project

@@ -359,6 +359,52 @@ func TestUncommittedChanges(t *testing.T) {
 	}
 }
 
+// These two are always read from the commit: there is no way on but to commit.
+func TestAlwaysCommitted(t *testing.T) {
+	late := files{"werf.lock": "version: 1\nbases: {}\n", "werf-giterminism.yaml": "giterminismConfigVersion: 1\n"}
+	for name, content := range late {
+		dir := shop.commit(t)
+		files{name: content}.write(t, dir)
+		wantWords(t, fails(t, Options{Dir: dir}), name, "uncommitted", "always read from the commit")
+	}
+}
+
+// What giterminism lets come from the work tree does so with --dev, too, where
+// git ignores it.
+func TestAllowedWithDev(t *testing.T) {
+	dir := files{
+		"werf.yaml":             "project: shop\nconfigVersion: 1\n---\nimage: a\ndockerfile: Dockerfile\nargs: {A: {{ .Files.Get \"made.txt\" }}}\n",
+		"Dockerfile":            "FROM base\nARG A\nRUN echo $A\n",
+		"werf-giterminism.yaml": "giterminismConfigVersion: 1\nconfig: {goTemplateRendering: {allowUncommittedFiles: [made.txt]}}\n",
+		".gitignore":            "made.txt\n",
+	}.commit(t)
+	files{"made.txt": "x"}.write(t, dir)
+	want := keys(t, Options{Dir: dir})
+	if got := keys(t, Options{Dir: dir, Dev: true, DevState: t.TempDir()}); !maps.Equal(got, want) {
+		t.Error("--dev gives another key")
+	}
+}
+
+func TestDependencyDetails(t *testing.T) {
+	app := files{
+		"werf.yaml": meta + "---\nimage: dep\ndockerfile: dep.Dockerfile\nimageSpec: {config: {env: {DIR: src}}}\n" +
+			"---\nimage: app\ndockerfile: app.Dockerfile\ndependencies: [{image: dep, imports: [{type: ImageName, targetBuildArg: DEP}]}]\n",
+		"dep.Dockerfile": "FROM base\n", "app.Dockerfile": "ARG DEP\nFROM $DEP\nCOPY $DIR /x\n",
+		"src/file": "one", "other": "other",
+	}
+	before := keys(t, Options{Dir: app.commit(t)})
+	after := keys(t, Options{Dir: app.with(files{"src/file": "two"}).commit(t)})
+	if before["app"] == after["app"] || before["dep"] != after["dep"] {
+		t.Error("a variable that the dependency's imageSpec sets does not choose what is read")
+	}
+	twice := load(t, Options{Dir: app.commit(t), Platforms: []string{"linux/arm64", "linux/arm64/v8"}}).Images[0]
+	if len(twice.Builds) != 1 {
+		t.Errorf("one platform in two spellings gives %d builds", len(twice.Builds))
+	}
+	wantWords(t, fails(t, Options{Dir: app.with(files{"app.Dockerfile": "ARG DEP\nFROM --platform=linux/s390x $DEP\n"}).commit(t), Platforms: []string{"linux/amd64"}}),
+		"app.Dockerfile:2", "linux/s390x", "linux/amd64")
+}
+
 func TestChoose(t *testing.T) {
 	dir := shop.commit(t)
 	all := keys(t, Options{Dir: dir})

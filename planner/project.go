@@ -27,6 +27,7 @@ type Project struct {
 	output      *render.Output
 	environment func(name string) (string, bool)
 	templates   string // the directory of templates
+	rulesName   string // of werf-giterminism.yaml
 	dev         bool   // the work tree is what is read
 }
 
@@ -46,16 +47,17 @@ func OpenProject(ctx context.Context, o Options) (_ *Project, err error) {
 		}
 	}()
 	p := &Project{source: src, environment: os.LookupEnv, templates: o.TemplatesDir, dev: o.Dev}
-	if p.templates == "" {
+	if p.templates = path.Clean(filepath.ToSlash(p.templates)); p.templates == "." {
 		p.templates = ".werf"
+	}
+	if p.rulesName = path.Clean(filepath.ToSlash(o.GiterminismConfig)); p.rulesName == "." {
+		p.rulesName = giterminism.FileName
 	}
 	if p.rules, err = readRules(src.FS(), o.GiterminismConfig); err != nil {
 		return nil, err
 	}
 	p.rules.Home, _ = os.UserHomeDir() // without a home, ~ is a name like any other
-	if p.rules.Dir, err = filepath.Abs(o.Dir); err != nil {
-		return nil, err
-	}
+	p.rules.Dir = src.Dir()
 	p.rules.Loose = o.Loose
 	name, err := werfyaml.Find(p.files(giterminism.UncommittedConfig), o.Config)
 	if err != nil {
@@ -82,6 +84,9 @@ func OpenProject(ctx context.Context, o Options) (_ *Project, err error) {
 	}
 	return p, nil
 }
+
+// Dir is the project's directory on disk, "" if nothing there belongs to it.
+func (p *Project) Dir() string { return p.source.Dir() }
 
 // Close ends the git process that serves the project's files.
 func (p *Project) Close() error { return p.source.Close() }

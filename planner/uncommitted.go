@@ -4,16 +4,25 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"slipway/planner/diag"
 	"slipway/planner/giterminism"
+	"slipway/planner/lock"
 	"slipway/planner/render"
 	"slipway/planner/source"
 	"slipway/planner/werfyaml"
 )
+
+// CheckUncommitted refuses a configuration that the user would take for that of
+// the work tree.
+func (p *Project) CheckUncommitted(ctx context.Context, o Options) error {
+	return p.inspect(ctx, nil, nil, o)
+}
 
 // inspect refuses a plan that the user would take for one of the work tree: a
 // file that it read from the commit is another there. What the plan did not read
@@ -36,6 +45,11 @@ func (p *Project) inspect(ctx context.Context, sections []werfyaml.Image, planne
 			return c.Kind == giterminism.Deleted || c.Kind == giterminism.Staged
 		})
 	}
+	for _, c := range changes {
+		if rule, _ := role(c.Path); rule == mustBeCommitted {
+			return &diag.Diagnostic{Message: fmt.Sprintf("%s has uncommitted changes (%s)", c.Path, c.Kind), Advice: "commit it, or undo them: it is always read from the commit"}
+		}
+	}
 	if d := p.rules.Uncommitted(changes, func(name string) giterminism.Rule {
 		rule, _ := role(name)
 		return rule
@@ -51,6 +65,8 @@ func (p *Project) role(name string, sections []werfyaml.Image, planned map[strin
 		return rule, !p.rules.Allows(rule, name) // else it is read from the work tree
 	}
 	switch {
+	case name == p.rulesName, name == lock.FileName && !o.NoLock:
+		return mustBeCommitted, true
 	case name == p.name:
 		return from(giterminism.UncommittedConfig)
 	case p.rendersFrom(name):
@@ -82,9 +98,12 @@ func (p *Project) role(name string, sections []werfyaml.Image, planned map[strin
 	return "", false
 }
 
+// mustBeCommitted is the role of files that nothing lets come from the work tree.
+const mustBeCommitted giterminism.Rule = "must be committed"
+
 // rendersFrom tells whether the rendered configuration depends on a file.
 func (p *Project) rendersFrom(name string) bool {
-	return slices.ContainsFunc(p.output.Files, func(f string) bool { return inside(name, f) }) ||
+	return slices.Contains(p.output.Files, name) ||
 		slices.ContainsFunc(p.output.Globs, func(g string) bool {
 			matches, err := render.Match(g, name)
 			return err == nil && matches

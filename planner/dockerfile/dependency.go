@@ -3,10 +3,12 @@ package dockerfile
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"slipway/engine"
 
+	"github.com/containerd/platforms"
 	"github.com/distribution/reference"
 	"github.com/moby/buildkit/solver/pb"
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
@@ -97,6 +99,7 @@ func (d Dependency) is(ref string, made Made) bool {
 type images struct {
 	dependencies []Dependency
 	made         []Made
+	platform     ocispec.Platform // that all of them are for
 }
 
 // find returns the dependency that ref names.
@@ -107,6 +110,16 @@ func (i images) find(ref string) (Dependency, Made, bool) {
 		}
 	}
 	return Dependency{}, Made{}, false
+}
+
+// resolve is find for an image that a stage is based on. Dependencies are there
+// for the target's platform; FROM --platform can ask for another.
+func (i images) resolve(ref string, p ocispec.Platform) (Made, bool, error) {
+	_, made, ok := i.find(ref)
+	if asked, have := platforms.FormatAll(platforms.Normalize(p)), platforms.FormatAll(platforms.Normalize(i.platform)); ok && p.OS != "" && asked != have {
+		return made, true, fmt.Errorf("this image of the project is wanted for %s, and it is there for %s: FROM --platform cannot choose another for it", asked, have)
+	}
+	return made, ok, nil
 }
 
 func (i images) has(ref string) bool {
@@ -135,8 +148,8 @@ type withImages struct {
 }
 
 func (w withImages) ResolveImage(ctx context.Context, name string, p ocispec.Platform) (digest.Digest, []byte, error) {
-	if _, made, ok := w.find(name); ok {
-		return made.Digest, made.Config, nil
+	if made, ok, err := w.resolve(name, p); ok || err != nil {
+		return made.Digest, made.Config, err
 	}
 	return w.others.ResolveImage(ctx, name, p)
 }

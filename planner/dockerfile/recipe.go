@@ -108,7 +108,7 @@ func Plan(ctx context.Context, in Input) (*Recipe, error) {
 	if err := checkSyntax(in); err != nil {
 		return nil, err
 	}
-	project := images{dependencies: in.Dependencies}
+	project := images{dependencies: in.Dependencies, platform: in.Platform}
 	for _, d := range in.Dependencies {
 		project.made = append(project.made, d.planned())
 	}
@@ -125,7 +125,11 @@ func Plan(ctx context.Context, in Input) (*Recipe, error) {
 	if err != nil {
 		return nil, diagnose(in, err)
 	}
-	r.Config = config
+	if r.Config = config; in.Edit != nil {
+		if r.Config, err = in.Edit(config); err != nil {
+			return nil, fmt.Errorf("%s: editing the image config: %w", in.Path, err)
+		}
+	}
 	srcs, err := sources(def)
 	if err != nil {
 		return nil, err
@@ -189,7 +193,7 @@ type World struct {
 // whose ONBUILD triggers or variables make the build read files that the key does
 // not cover is refused.
 func (r *Recipe) Solvable(ctx context.Context, world World) (*Solvable, error) {
-	project := images{dependencies: r.in.Dependencies, made: world.Made}
+	project := images{dependencies: r.in.Dependencies, made: world.Made, platform: r.in.Platform}
 	if len(world.Made) != len(r.in.Dependencies) {
 		return nil, fmt.Errorf("%s: %d of the %d images that this one is made from are there", r.in.Path, len(world.Made), len(r.in.Dependencies))
 	}
@@ -253,10 +257,19 @@ func (r *Recipe) uncovered(now []source.Entry) error {
 	for _, f := range now {
 		if !known[f.Path] && !f.Mode.IsDir() {
 			return fmt.Errorf("%s: a base image (%s) makes this build read %q from the context, through an ONBUILD trigger or a variable, which the image's key does not cover; run slipway lock and commit werf.lock, where triggers are recorded, or name the files in a COPY of the Dockerfile itself",
-				r.in.Path, strings.Join(r.Bases, ", "), f.Path)
+				r.in.Path, r.bases(), f.Path)
 		}
 	}
-	return fmt.Errorf("%s: a base image (%s) changes which files this build reads, so that the image's key would not cover them; write the paths out in the Dockerfile", r.in.Path, strings.Join(r.Bases, ", "))
+	return fmt.Errorf("%s: a base image (%s) changes which files this build reads, so that the image's key would not cover them; write the paths out in the Dockerfile", r.in.Path, r.bases())
+}
+
+// bases names what the image is made from, for messages.
+func (r *Recipe) bases() string {
+	names := slices.Clone(r.Bases)
+	for _, d := range r.in.Dependencies {
+		names = append(names, d.Repo+":"+d.Key.String())
+	}
+	return strings.Join(names, ", ")
 }
 
 // Reads tells whether a path of the context is read by the build, or would be if

@@ -46,9 +46,16 @@ func (s standIn) ResolveImageConfig(ctx context.Context, ref string, opt sourcer
 	if opt.ImageOpt != nil && opt.ImageOpt.Platform != nil {
 		platform = *opt.ImageOpt.Platform
 	}
-	if _, made, ok := s.images.find(ref); ok {
+	if made, ok, err := s.images.resolve(ref, platform); ok || err != nil {
+		if err != nil {
+			return "", "", nil, err
+		}
 		config, err := withLayers(made.Config)
 		return ref, "", config, err
+	}
+	pin, err := lockedBase(s.lock, ref)
+	if err != nil {
+		return "", "", nil, err
 	}
 	img := dockerspec.DockerOCIImage{}
 	img.Platform = platform
@@ -59,7 +66,11 @@ func (s standIn) ResolveImageConfig(ctx context.Context, ref string, opt sourcer
 	img.Config.Shell = []string{"/.base/shell"}
 	img.Config.Entrypoint = []string{"/.base/entrypoint"}
 	if s.env != nil {
-		_, config, err := s.env.ResolveImage(ctx, ref, platform)
+		name := ref
+		if pin.Digest != "" {
+			name += "@" + pin.Digest.String()
+		}
+		_, config, err := s.env.ResolveImage(ctx, name, platform)
 		if err != nil {
 			return "", "", nil, &resolveError{err}
 		}
@@ -68,10 +79,6 @@ func (s standIn) ResolveImageConfig(ctx context.Context, ref string, opt sourcer
 			return "", "", nil, fmt.Errorf("reading the config of %s: %w", ref, err)
 		}
 		img.Config.Env = real.Config.Env
-	}
-	pin, err := lockedBase(s.lock, ref)
-	if err != nil {
-		return "", "", nil, err
 	}
 	img.Config.OnBuild = pin.OnBuild
 	dt, err := json.Marshal(img)

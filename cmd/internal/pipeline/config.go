@@ -23,6 +23,9 @@ func ConfigImages(ctx context.Context, o planner.Options) (_ []ConfigImage, err 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
+	if err := p.CheckUncommitted(ctx, o); err != nil {
+		return nil, err
+	}
 	images, others, err := p.Config.Match(o.Images, werfyaml.SelectOptions{FinalOnly: o.FinalOnly})
 	if err != nil {
 		return nil, err
@@ -49,6 +52,9 @@ func ConfigText(ctx context.Context, o planner.Options) (_ []byte, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
+	if err := p.CheckUncommitted(ctx, o); err != nil {
+		return nil, err
+	}
 	if len(o.Images) == 0 {
 		return p.Text, nil
 	}

@@ -99,7 +99,7 @@ func exportTargets(tags []string, images []*planner.Image) ([]target, error) {
 			case image: // the same tag given twice
 			default:
 				return nil, &diag.Diagnostic{
-					Message: fmt.Sprintf("--tag %s gives the images %q and %q one name, %s", tag, other.Name, image.Name, ref),
+					Message: fmt.Sprintf("--tag %s gives the images %q and %q one name, %s", tag, shown(other.Name), shown(image.Name), ref),
 					Advice:  "put %image% into the tag, or name the one image to export",
 				}
 			}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"slipway/planner"
@@ -56,18 +55,7 @@ func (r *run) secret(s werfyaml.Secret) ([]byte, error) {
 		}
 		return []byte(value), nil
 	case s.Src != "":
-		path := s.Src
-		if rest, ok := strings.CutPrefix(path, "~/"); ok {
-			home, err := os.UserHomeDir()
-			if err != nil {
-				return nil, fmt.Errorf("secret %q: %w", s.ID, err)
-			}
-			path = filepath.Join(home, rest)
-		}
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(r.options.Project.Dir, path)
-		}
-		data, err := os.ReadFile(path)
+		data, err := os.ReadFile(r.plan.SecretFile(s.Src))
 		if err != nil {
 			return nil, fmt.Errorf("secret %q: %w", s.ID, err)
 		}

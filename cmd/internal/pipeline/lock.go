@@ -44,7 +44,11 @@ func Lock(ctx context.Context, o Options, l LockOptions) (_ []LockChange, err er
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
-	path := filepath.Join(o.Project.Dir, lock.FileName)
+	dir := r.plan.Source.Dir()
+	if dir == "" {
+		return nil, &diag.Diagnostic{Message: "a bare repository has no place for " + lock.FileName, Advice: "run slipway lock in a work tree"}
+	}
+	path := filepath.Join(dir, lock.FileName)
 	old, err := readLockFile(path)
 	if err != nil {
 		return nil, err

@@ -116,7 +116,7 @@ func Load(ctx context.Context, o Options) (_ *Plan, err error) {
 		}
 	}()
 	src, config := project.source, project.Config
-	chosen, err := config.Select(o.Images, werfyaml.SelectOptions{FinalOnly: o.FinalOnly})
+	chosen, err := choose(config, o)
 	if err != nil {
 		return nil, err
 	}
@@ -149,6 +149,30 @@ func Load(ctx context.Context, o Options) (_ *Plan, err error) {
 		p.Images = append(p.Images, planned[section.Name])
 	}
 	return p, nil
+}
+
+// choose picks what is planned. A lock file is for every image that can be built,
+// so those that cannot do not stand in its way.
+func choose(config *werfyaml.Config, o Options) ([]werfyaml.Image, error) {
+	options := werfyaml.SelectOptions{FinalOnly: o.FinalOnly}
+	if !o.NoLock {
+		return config.Select(o.Images, options)
+	}
+	all, _, err := config.Match(nil, options)
+	if err != nil {
+		return nil, err
+	}
+	var chosen []werfyaml.Image
+	for _, image := range all {
+		name := image.Name
+		if name == "" {
+			name = "~"
+		}
+		if _, err := config.Select([]string{name}, options); err == nil {
+			chosen = append(chosen, image)
+		}
+	}
+	return chosen, nil
 }
 
 // readLock reads the lock file of the commit; nil if it has none.

@@ -80,9 +80,10 @@ func TestConfigGraph(t *testing.T) {
 func TestShellSyntax(t *testing.T) {
 	repo, cli := testenv.GitRepo(t, map[string]string{
 		"werf.yaml":  "project: app\nconfigVersion: 1\n---\nimage: app\ndockerfile: Dockerfile\n---\nimage: old\nfrom: ubuntu:22.04\nshell:\n  install: [make]\n",
-		"Dockerfile": "FROM base\n",
+		"Dockerfile": "FROM scratch\nCOPY . /\n",
 	}), testenv.Slipway(t)
 	cli.Run(repo.Dir, nil, "plan", "app").Must(t)
+	cli.Run(repo.Dir, nil, "lock").Must(t)
 	r := cli.Run(repo.Dir, nil, "plan")
 	if r.Code != 2 || !strings.Contains(r.Stderr, "not supported yet") || !strings.Contains(r.Stderr, "app") {
 		t.Errorf("exit code %d\n%s", r.Code, r.Stderr)

@@ -9,6 +9,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"slipway/planner/diag"
+	"slipway/planner/yamlnode"
 )
 
 const (
@@ -28,7 +29,7 @@ func ParseConfig(file string, text []byte) (*Config, error) {
 		source: diag.NewSource(file, text),
 		config: &Config{file: file, flags: map[Rule]bool{}, lists: map[Rule]list{}},
 	}
-	if at := invalidUTF8(text); at >= 0 {
+	if at := yamlnode.InvalidUTF8(text); at >= 0 {
 		p.errs.Add(p.source.Offset(text, at).Errorf("this is not UTF-8 text").Advise("save the file as UTF-8"))
 		return nil, p.errs.Err()
 	}
@@ -62,7 +63,7 @@ type parser struct {
 
 func (p *parser) document(root *yaml.Node) {
 	if root.Kind != yaml.MappingNode {
-		p.errs.Add(p.pos(root).Errorf("the file must be a mapping of keys to values, found %s", describe(root)).
+		p.errs.Add(p.pos(root).Errorf("the file must be a mapping of keys to values, found %s", yamlnode.Describe(root)).
 			Advise("begin it with\n\n%s", indent(versionLine)))
 		return
 	}
@@ -76,7 +77,7 @@ func (p *parser) document(root *yaml.Node) {
 		// Text is as good as the number.
 		if f.value.Kind != yaml.ScalarNode || f.value.Value != "1" ||
 			f.value.ShortTag() != "!!int" && f.value.ShortTag() != "!!str" {
-			p.errs.Add(f.at.Errorf("%s must be 1, found %s", versionKey, describe(f.value)))
+			p.errs.Add(f.at.Errorf("%s must be 1, found %s", versionKey, yamlnode.Describe(f.value)))
 		}
 	}
 	if !versioned {
@@ -87,11 +88,11 @@ func (p *parser) document(root *yaml.Node) {
 
 // section reads the mapping of a key such as "config.dockerfile.".
 func (p *parser) section(f field, prefix string) {
-	if isNull(f.value) {
+	if yamlnode.IsNull(f.value) {
 		return
 	}
 	if f.value.Kind != yaml.MappingNode {
-		p.errs.Add(f.at.Errorf("%q must be a mapping of keys to values, found %s", prefix[:len(prefix)-1], describe(f.value)))
+		p.errs.Add(f.at.Errorf("%q must be a mapping of keys to values, found %s", prefix[:len(prefix)-1], yamlnode.Describe(f.value)))
 		return
 	}
 	for _, inner := range p.fields(f.value) {
@@ -111,11 +112,11 @@ func (p *parser) field(f field, prefix string) (meant string) {
 		return diag.Suggest(f.key, known)
 	case !isRule:
 		p.section(f, name+".")
-	case isNull(f.value): // as if it were not there: often all entries are comments
+	case yamlnode.IsNull(f.value): // as if it were not there: often all entries are comments
 	case r.kind == flagKind:
-		value, ok := boolean(f.value)
+		value, ok := yamlnode.Boolean(f.value)
 		if !ok {
-			p.errs.Add(f.at.Errorf("%q must be true or false, found %s", name, describe(f.value)))
+			p.errs.Add(f.at.Errorf("%q must be true or false, found %s", name, yamlnode.Describe(f.value)))
 		}
 		p.config.flags[r.key] = value
 	default:
@@ -126,7 +127,7 @@ func (p *parser) field(f field, prefix string) (meant string) {
 
 func (p *parser) list(f field, r rule) {
 	if f.value.Kind != yaml.SequenceNode {
-		d := f.at.Errorf("%q must be a list, found %s", r.key, describe(f.value))
+		d := f.at.Errorf("%q must be a list, found %s", r.key, yamlnode.Describe(f.value))
 		if text, ok := plainText(f.value); ok {
 			d.Advise("write:\n\n%s", indent(f.key+":\n  - "+scalar(text)))
 		}
@@ -136,11 +137,11 @@ func (p *parser) list(f field, r rule) {
 	l := list{line: f.value.Line}
 	for _, item := range f.value.Content {
 		at := p.pos(item)
-		text, ok := plainText(resolve(item))
+		text, ok := plainText(yamlnode.Resolve(item))
 		switch {
 		case !ok:
-			d := at.Errorf("an entry of %q must be text, found %s", r.key, describe(resolve(item)))
-			if item := resolve(item); item.Kind == yaml.ScalarNode && !isNull(item) {
+			d := at.Errorf("an entry of %q must be text, found %s", r.key, yamlnode.Describe(yamlnode.Resolve(item)))
+			if item := yamlnode.Resolve(item); item.Kind == yaml.ScalarNode && !yamlnode.IsNull(item) {
 				d.Advise("put it in quotes: %q", item.Value)
 			}
 			p.errs.Add(d)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"slipway/planner/diag"
+	"slipway/planner/yamlnode"
 )
 
 // Cleanup says what is kept when a repository is cleaned up.
@@ -134,7 +135,7 @@ func (s *section) references(f field) References {
 		}
 	}
 	fields, ok := s.submapping(f)
-	if isNull(f.value) {
+	if yamlnode.IsNull(f.value) {
 		ok = true // so that what is missing is told
 	}
 	given := s.read(fields, vocabulary{strconv.Quote(f.path), []key{

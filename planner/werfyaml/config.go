@@ -9,11 +9,11 @@ package werfyaml
 
 import (
 	"bytes"
-	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 
 	"slipway/planner/diag"
+	"slipway/planner/yamlnode"
 )
 
 // DefaultChartDir is where a project's chart is when werf.yaml does not say.
@@ -35,7 +35,7 @@ func Parse(file string, text []byte) (*Config, error) {
 	text = bytes.TrimPrefix(text, []byte(bom))
 	p := &parser{source: diag.NewSource(file, text), config: &Config{File: file}, claimed: map[string]diag.Pos{}}
 	// What follows depends on these two: nothing else is worth telling then.
-	if at := invalidUTF8(text); at >= 0 {
+	if at := yamlnode.InvalidUTF8(text); at >= 0 {
 		p.errs.Add(p.source.Offset(text, at).Errorf("this is not UTF-8 text").
 			Advise("save the file as UTF-8"))
 		return nil, p.errs.Err()
@@ -106,15 +106,4 @@ func (s *section) parse() {
 		s.errs.Add(s.pos.Errorf("this section is neither the project's nor an image's").
 			Advise("the project's has configVersion and project, an image's has image and dockerfile"))
 	}
-}
-
-func invalidUTF8(text []byte) int {
-	for i := 0; i < len(text); {
-		r, size := utf8.DecodeRune(text[i:])
-		if r == utf8.RuneError && size == 1 {
-			return i
-		}
-		i += size
-	}
-	return -1
 }

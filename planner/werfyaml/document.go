@@ -2,13 +2,11 @@ package werfyaml
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
-	"io"
 
 	"gopkg.in/yaml.v3"
 
 	"slipway/planner/diag"
+	"slipway/planner/yamlnode"
 )
 
 // document is a part of the file that is parsed by itself, so that a syntax
@@ -46,7 +44,7 @@ func startsDocument(text []byte) bool {
 // decode gives the roots of a document: one, none when it is empty, more when
 // it has "..." lines. Those before a syntax error are given with it.
 func (p *parser) decode(d document) ([]*yaml.Node, *diag.Diagnostic) {
-	documents, err := decodeNodes(d.text)
+	documents, err := yamlnode.Decode(d.text)
 	var roots []*yaml.Node
 	for _, document := range documents {
 		shift(document, d.line)
@@ -56,29 +54,6 @@ func (p *parser) decode(d document) ([]*yaml.Node, *diag.Diagnostic) {
 		return roots, p.syntaxError(d, err)
 	}
 	return roots, nil
-}
-
-// decodeNodes parses text with yaml.v3, which bounds the depth of nesting and,
-// as long as it gives nodes, expands no alias.
-func decodeNodes(text []byte) (roots []*yaml.Node, err error) {
-	// The library panics on its own errors and recovers from those only.
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("yaml: %v", r)
-		}
-	}()
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	for {
-		root := &yaml.Node{}
-		if err := decoder.Decode(root); errors.Is(err, io.EOF) {
-			return roots, nil
-		} else if err != nil {
-			return roots, err
-		}
-		if len(root.Content) > 0 {
-			roots = append(roots, root)
-		}
-	}
 }
 
 // shift makes the lines of a document those of the file. An alias points to a

@@ -12,6 +12,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"slipway/planner/diag"
+	"slipway/planner/yamlnode"
 )
 
 // Image is one name of a section with a dockerfile. What a section does not say
@@ -152,7 +153,7 @@ func (s *section) mergedSpec(d *draft, global ImageSpec) ImageSpec {
 
 // names reads the value of image: a name, a list of them, or nothing.
 func (s *section) names(f field) []name {
-	if isNull(f.value) {
+	if yamlnode.IsNull(f.value) {
 		return []name{{"", f.keyAt}}
 	}
 	if f.value.Kind != yaml.SequenceNode {
@@ -195,7 +196,7 @@ func (s *section) claim(n name) bool {
 }
 
 func (s *section) dockerfile(f field, context string) string {
-	if isNull(f.value) {
+	if yamlnode.IsNull(f.value) {
 		s.errs.Add(f.keyAt.Errorf("dockerfile has no value").Advise("write its path, relative to context: dockerfile: Dockerfile"))
 		return ""
 	}
@@ -222,7 +223,7 @@ func (s *section) addFiles(d *draft) func(field) {
 		for _, item := range s.oneOrMore(f) {
 			text, ok := scalarText(item.value)
 			if !ok {
-				s.errs.Add(item.at.Errorf("%q must be a path or a list of paths, found %s", f.key, describe(item.value)))
+				s.errs.Add(item.at.Errorf("%q must be a path or a list of paths, found %s", f.key, yamlnode.Describe(item.value)))
 				continue
 			}
 			clean, err := cleanPath(text, "context")

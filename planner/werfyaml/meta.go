@@ -8,6 +8,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"slipway/planner/diag"
+	"slipway/planner/yamlnode"
 )
 
 // Meta is the section with configVersion.
@@ -106,12 +107,12 @@ func (s *section) metaKeys(m *Meta) []key {
 func (s *section) configVersion(f field) {
 	var version int
 	if f.value.Kind != yaml.ScalarNode || f.value.ShortTag() != "!!int" || f.value.Decode(&version) != nil || version != 1 {
-		s.errs.Add(f.at.Errorf("configVersion must be 1, found %s", describe(f.value)))
+		s.errs.Add(f.at.Errorf("configVersion must be 1, found %s", yamlnode.Describe(f.value)))
 	}
 }
 
 func (s *section) projectName(f field) string {
-	if isNull(f.value) {
+	if yamlnode.IsNull(f.value) {
 		s.errs.Add(f.keyAt.Errorf("project has no value").Advise("write its name: project: myproject"))
 		return ""
 	}
@@ -153,7 +154,7 @@ func (s *section) deployKeys(m *Meta) []key {
 // those to know who execute the template.
 func (s *section) releaseTemplate(into *string) func(field) {
 	return func(f field) {
-		if isNull(f.value) {
+		if yamlnode.IsNull(f.value) {
 			return
 		}
 		if f.value.Kind == yaml.SequenceNode {

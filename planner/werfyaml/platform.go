@@ -9,6 +9,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"slipway/planner/diag"
+	"slipway/planner/yamlnode"
 )
 
 // platforms reads a list of platforms in their normal form, each once. An empty
@@ -16,7 +17,7 @@ import (
 func (s *section) platforms(into *[]string) func(field) {
 	return func(f field) {
 		if text, ok := scalarText(f.value); ok && f.value.Kind == yaml.ScalarNode {
-			s.errs.Add(f.at.Errorf("%q must be a list, found %s", f.path, describe(f.value)).
+			s.errs.Add(f.at.Errorf("%q must be a list, found %s", f.path, yamlnode.Describe(f.value)).
 				Advise("write %s: [%.60s]", f.key, text))
 			return
 		}

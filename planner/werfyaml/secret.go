@@ -9,6 +9,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"slipway/planner/diag"
+	"slipway/planner/yamlnode"
 )
 
 // Secret is what a RUN instruction may mount by its id. Exactly one of Env, Src
@@ -114,7 +115,7 @@ func (r *redactor) walk(n *yaml.Node, secrets bool) {
 	if secrets {
 		seen = r.inSecrets
 	}
-	if n = resolve(n); seen[n] {
+	if n = yamlnode.Resolve(n); seen[n] {
 		return
 	}
 	seen[n] = true
@@ -122,10 +123,10 @@ func (r *redactor) walk(n *yaml.Node, secrets bool) {
 	for i, child := range n.Content {
 		key := ""
 		if n.Kind == yaml.MappingNode && i%2 == 1 {
-			key = resolve(n.Content[i-1]).Value
+			key = yamlnode.Resolve(n.Content[i-1]).Value
 		}
 		if secrets && key == "value" {
-			r.values = append(r.values, resolve(child))
+			r.values = append(r.values, yamlnode.Resolve(child))
 		}
 		r.walk(child, secrets || key == "secrets")
 	}

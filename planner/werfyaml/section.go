@@ -7,6 +7,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"slipway/planner/diag"
+	"slipway/planner/yamlnode"
 )
 
 // section is one YAML document of the file that is a mapping.
@@ -31,11 +32,11 @@ type field struct {
 
 func (p *parser) newSection(root *yaml.Node) *section {
 	s := &section{parser: p, pos: p.nodePos(root), at: map[string]diag.Pos{}}
-	if isNull(root) {
+	if yamlnode.IsNull(root) {
 		return s
 	}
 	if root.Kind != yaml.MappingNode {
-		p.errs.Add(s.pos.Errorf("a section must be a mapping of keys to values, found %s", describe(root)))
+		p.errs.Add(s.pos.Errorf("a section must be a mapping of keys to values, found %s", yamlnode.Describe(root)))
 		return s
 	}
 	s.root, s.fields = root, p.mapping(root, "")
@@ -76,11 +77,11 @@ type merger struct {
 // submapping is the fields of a key that wants a mapping. It is not ok when the
 // key has no value, or has another, which it tells.
 func (s *section) submapping(f field) (fields []field, ok bool) {
-	if isNull(f.value) {
+	if yamlnode.IsNull(f.value) {
 		return nil, false
 	}
 	if f.value.Kind != yaml.MappingNode {
-		s.errs.Add(f.at.Errorf("%q must be a mapping of keys to values, found %s", f.path, describe(f.value)))
+		s.errs.Add(f.at.Errorf("%q must be a mapping of keys to values, found %s", f.path, yamlnode.Describe(f.value)))
 		return nil, false
 	}
 	return s.mapping(f.value, f.path+"."), true
@@ -89,19 +90,19 @@ func (s *section) submapping(f field) (fields []field, ok bool) {
 // items are the values of a key that wants a list, as fields whose paths end
 // with their index; none when it has no value.
 func (s *section) items(f field) []field {
-	if isNull(f.value) {
+	if yamlnode.IsNull(f.value) {
 		return nil
 	}
 	if f.value.Kind != yaml.SequenceNode {
-		s.errs.Add(f.at.Errorf("%q must be a list, found %s", f.path, describe(f.value)).
+		s.errs.Add(f.at.Errorf("%q must be a list, found %s", f.path, yamlnode.Describe(f.value)).
 			Advise("a list is written [a, b], or with a line and a hyphen for each element"))
 		return nil
 	}
 	var items []field
 	for i, node := range f.value.Content {
 		at := s.nodePos(node)
-		item := field{f.key, fmt.Sprintf("%s[%d]", f.path, i), resolve(node), at, at}
-		if isNull(item.value) {
+		item := field{f.key, fmt.Sprintf("%s[%d]", f.path, i), yamlnode.Resolve(node), at, at}
+		if yamlnode.IsNull(item.value) {
 			s.errs.Add(at.Errorf("%q has no value", item.path))
 			continue
 		}
@@ -127,7 +128,7 @@ func (s *section) oneKey(advice string, read func(field)) func(field) {
 
 // oneOrMore is for a key that wants one value or a list of them.
 func (s *section) oneOrMore(f field) []field {
-	if isNull(f.value) || f.value.Kind == yaml.SequenceNode {
+	if yamlnode.IsNull(f.value) || f.value.Kind == yaml.SequenceNode {
 		return s.items(f)
 	}
 	return []field{f}
@@ -142,9 +143,9 @@ func (m *merger) add(n *yaml.Node) {
 	var merges []*yaml.Node
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		keyNode, valueNode := n.Content[i], n.Content[i+1]
-		keyAt, key := m.nodePos(keyNode), resolve(keyNode)
+		keyAt, key := m.nodePos(keyNode), yamlnode.Resolve(keyNode)
 		if key.Kind != yaml.ScalarNode {
-			m.errs.Add(keyAt.Errorf("a key must be text, found %s", describe(key)))
+			m.errs.Add(keyAt.Errorf("a key must be text, found %s", yamlnode.Describe(key)))
 			continue
 		}
 		if key.ShortTag() == "!!merge" {
@@ -161,7 +162,7 @@ func (m *merger) add(n *yaml.Node) {
 			continue
 		}
 		m.seen[key.Value] = keyAt
-		m.fields = append(m.fields, field{key.Value, m.prefix + key.Value, resolve(valueNode), keyAt, m.nodePos(valueNode)})
+		m.fields = append(m.fields, field{key.Value, m.prefix + key.Value, yamlnode.Resolve(valueNode), keyAt, m.nodePos(valueNode)})
 	}
 	for _, value := range merges {
 		m.merge(value)
@@ -169,29 +170,20 @@ func (m *merger) add(n *yaml.Node) {
 }
 
 func (m *merger) merge(value *yaml.Node) {
-	n := resolve(value)
+	n := yamlnode.Resolve(value)
 	switch n.Kind {
 	case yaml.MappingNode:
 		m.add(n)
 		return
 	case yaml.SequenceNode:
 		for _, item := range n.Content {
-			if mapping := resolve(item); mapping.Kind == yaml.MappingNode {
+			if mapping := yamlnode.Resolve(item); mapping.Kind == yaml.MappingNode {
 				m.add(mapping)
 			} else {
-				m.errs.Add(m.nodePos(item).Errorf("only mappings can be merged with <<, found %s", describe(mapping)))
+				m.errs.Add(m.nodePos(item).Errorf("only mappings can be merged with <<, found %s", yamlnode.Describe(mapping)))
 			}
 		}
 		return
 	}
-	m.errs.Add(m.nodePos(value).Errorf("<< needs a mapping or a list of mappings, found %s", describe(n)))
-}
-
-// resolve is the node that an alias stands for. An anchor is never on an alias,
-// so one step is all.
-func resolve(n *yaml.Node) *yaml.Node {
-	if n.Kind == yaml.AliasNode {
-		return n.Alias
-	}
-	return n
+	m.errs.Add(m.nodePos(value).Errorf("<< needs a mapping or a list of mappings, found %s", yamlnode.Describe(n)))
 }

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"slipway/planner/diag"
+	"slipway/planner/yamlnode"
 )
 
 var yamlPrefix = regexp.MustCompile(`^yaml: (line \d+: )?`)
@@ -23,7 +24,7 @@ func yamlMessage(err error) string { return yamlPrefix.ReplaceAllString(err.Erro
 func (p *parser) syntaxError(d document, err error) *diag.Diagnostic {
 	message := yamlMessage(err)
 	fails := func(n int) bool {
-		_, err := decodeNodes(d.text[:n])
+		_, err := yamlnode.Decode(d.text[:n])
 		return err != nil && yamlMessage(err) == message
 	}
 	ends := lineEnds(d.text)

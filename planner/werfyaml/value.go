@@ -6,63 +6,23 @@ import (
 	"math"
 	"path"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"slipway/planner/yamlnode"
 )
-
-// Untyped YAML 1.1 booleans. yaml.v3 takes them for text, but the files were
-// written for a YAML 1.1 parser.
-var (
-	yamlTrue  = []string{"y", "Y", "yes", "Yes", "YES", "on", "On", "ON", "true", "True", "TRUE"}
-	yamlFalse = []string{"n", "N", "no", "No", "NO", "off", "Off", "OFF", "false", "False", "FALSE"}
-)
-
-func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
-
-// boolean reads a scalar that YAML 1.1 takes for a boolean.
-func boolean(n *yaml.Node) (value, ok bool) {
-	switch {
-	case n.Kind != yaml.ScalarNode || n.Style != 0 && n.ShortTag() != "!!bool":
-		return false, false
-	case slices.Contains(yamlTrue, n.Value):
-		return true, true
-	}
-	return false, slices.Contains(yamlFalse, n.Value)
-}
-
-// describe says what a value, not an alias, is: for "must be…, found…".
-func describe(n *yaml.Node) string {
-	switch n.Kind {
-	case yaml.SequenceNode:
-		return "a list"
-	case yaml.MappingNode:
-		return "a mapping"
-	}
-	switch n.ShortTag() {
-	case "!!null":
-		return "no value"
-	case "!!bool":
-		return "the boolean " + n.Value
-	case "!!int", "!!float":
-		return "the number " + n.Value
-	case "!!str", "!!merge", "!!timestamp":
-		return fmt.Sprintf("the text %.60q", n.Value)
-	}
-	return fmt.Sprintf("a value with the tag %.60q", n.ShortTag())
-}
 
 // text reads a key that wants text. A number stands for its own digits (target:
 // 1.10 is "1.10"). A key with no value is as if it were not there.
 func (s *section) text(f field) (text string, ok bool) {
-	if isNull(f.value) {
+	if yamlnode.IsNull(f.value) {
 		return "", false
 	}
 	text, ok = scalarText(f.value)
 	if !ok {
-		d := f.at.Errorf("%q must be text, found %s", f.path, describe(f.value))
+		d := f.at.Errorf("%q must be text, found %s", f.path, yamlnode.Describe(f.value))
 		if f.value.Kind == yaml.ScalarNode && f.value.ShortTag() == "!!bool" {
 			d.Advise("put it in quotes if it is a name: %q", f.value.Value)
 		}
@@ -73,7 +33,7 @@ func (s *section) text(f field) (text string, ok bool) {
 
 // filled reads text that must be there and not be empty.
 func (s *section) filled(f field) (text string, ok bool) {
-	if isNull(f.value) {
+	if yamlnode.IsNull(f.value) {
 		s.errs.Add(f.keyAt.Errorf("%q has no value", f.path))
 		return "", false
 	}
@@ -97,12 +57,12 @@ func (s *section) textTo(into *string) func(field) {
 
 func (s *section) boolTo(into *bool) func(field) {
 	return func(f field) {
-		if isNull(f.value) {
+		if yamlnode.IsNull(f.value) {
 			return
 		}
-		value, ok := boolean(f.value)
+		value, ok := yamlnode.Boolean(f.value)
 		if !ok {
-			s.errs.Add(f.at.Errorf("%q must be true or false, found %s", f.path, describe(f.value)))
+			s.errs.Add(f.at.Errorf("%q must be true or false, found %s", f.path, yamlnode.Describe(f.value)))
 			return
 		}
 		*into = value
@@ -111,12 +71,12 @@ func (s *section) boolTo(into *bool) func(field) {
 
 func (s *section) intTo(into *int, least int) func(field) {
 	return func(f field) {
-		if isNull(f.value) {
+		if yamlnode.IsNull(f.value) {
 			return
 		}
 		var n int
 		if f.value.Kind != yaml.ScalarNode || f.value.ShortTag() != "!!int" || f.value.Decode(&n) != nil || n < least {
-			s.errs.Add(f.at.Errorf("%q must be a whole number, at least %d, found %s", f.path, least, describe(f.value)))
+			s.errs.Add(f.at.Errorf("%q must be a whole number, at least %d, found %s", f.path, least, yamlnode.Describe(f.value)))
 			return
 		}
 		*into = n
@@ -127,7 +87,7 @@ func (s *section) intTo(into *int, least int) func(field) {
 // A list with nothing in it is not nil.
 func (s *section) textsTo(into *[]string, check func(string) error) func(field) {
 	return func(f field) {
-		if isNull(f.value) {
+		if yamlnode.IsNull(f.value) {
 			return
 		}
 		texts := []string{}
@@ -173,7 +133,7 @@ func (s *section) mapTo(into *map[string]string, e entry) func(field) {
 		}
 		fields, _ := s.submapping(f)
 		for _, v := range fields {
-			if isNull(v.value) {
+			if yamlnode.IsNull(v.value) {
 				s.errs.Add(v.keyAt.Errorf("%s %q has no value", e.noun, v.key).
 					Advise(`put it in quotes: "" for empty text, "null" for that word`))
 				continue
@@ -211,7 +171,7 @@ func scalarText(n *yaml.Node) (string, bool) {
 // gives: yes is "true", 0x10 is "16", 1.50 is "1.5". Only quotes keep a value
 // as it is written.
 func argument(n *yaml.Node) (string, error) {
-	if b, ok := boolean(n); ok {
+	if b, ok := yamlnode.Boolean(n); ok {
 		return fmt.Sprint(b), nil
 	}
 	if n.Kind == yaml.ScalarNode {
@@ -225,7 +185,7 @@ func argument(n *yaml.Node) (string, error) {
 			}
 		}
 	}
-	return "", fmt.Errorf("must be text, a number or a boolean, found %s", describe(n))
+	return "", fmt.Errorf("must be text, a number or a boolean, found %s", yamlnode.Describe(n))
 }
 
 // variableName checks the name of a build argument or environment variable.
@@ -238,13 +198,13 @@ func variableName(name string) error {
 
 // written is the text of a scalar as it is written: yes stays "yes".
 func written(n *yaml.Node) (string, error) {
-	if _, ok := boolean(n); ok {
+	if _, ok := yamlnode.Boolean(n); ok {
 		return n.Value, nil
 	}
 	if text, ok := scalarText(n); ok {
 		return text, nil
 	}
-	return "", fmt.Errorf("must be text, a number or a boolean, found %s", describe(n))
+	return "", fmt.Errorf("must be text, a number or a boolean, found %s", yamlnode.Describe(n))
 }
 
 // duration reads a time of at least 0: a Go duration, or, where seconds says
@@ -261,14 +221,14 @@ func duration(n *yaml.Node, seconds bool) (time.Duration, error) {
 		return d, nil
 	}
 	if seconds {
-		return 0, fmt.Errorf("must be a number of seconds or a duration such as 1m30s, found %s", describe(n))
+		return 0, fmt.Errorf("must be a number of seconds or a duration such as 1m30s, found %s", yamlnode.Describe(n))
 	}
-	return 0, fmt.Errorf("must be a duration such as 168h, found %s", describe(n))
+	return 0, fmt.Errorf("must be a duration such as 168h, found %s", yamlnode.Describe(n))
 }
 
 func (s *section) durationTo(into *time.Duration, seconds bool) func(field) {
 	return func(f field) {
-		if isNull(f.value) {
+		if yamlnode.IsNull(f.value) {
 			return
 		}
 		d, err := duration(f.value, seconds)

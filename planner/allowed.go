@@ -14,30 +14,38 @@ import (
 // files is the project's files for reading in a role: those of the commit, and in
 // their place those of the work tree that giterminism allows in that role.
 func (p *Project) files(rule giterminism.Rule) fs.FS {
-	commit, dir := p.source.FS(), p.source.Dir()
-	if dir == "" || !p.rules.AllowsAny(rule) {
-		return commit
-	}
-	return over(commit, dir, func(name string) bool { return p.rules.Allows(rule, name) })
+	return p.allowed(func(string) giterminism.Rule { return rule }, rule)
 }
 
 // templateFiles is what templates read: each other and .Files, two roles.
 func (p *Project) templateFiles() fs.FS {
-	commit, dir := p.source.FS(), p.source.Dir()
-	if dir == "" || !p.rules.AllowsAny(giterminism.TemplateFiles) && !p.rules.AllowsAny(giterminism.UncommittedTemplate) {
-		return commit
-	}
-	return over(commit, dir, func(name string) bool { return p.rules.Allows(p.templateRule(name), name) })
+	return p.allowed(p.templateRule, giterminism.TemplateFiles, giterminism.UncommittedTemplate)
 }
 
-// over lays what is allowed of a directory over the commit. Links that lead out
-// of the directory are not followed.
-func over(commit fs.FS, dir string, allows func(name string) bool) fs.FS {
+// allowed lays what is allowed of the work tree over the commit; role is the one
+// of rules in which a file is read.
+func (p *Project) allowed(role func(name string) giterminism.Rule, rules ...giterminism.Rule) fs.FS {
+	commit := p.source.FS()
+	if !slices.ContainsFunc(rules, p.rules.AllowsAny) {
+		return commit
+	}
+	root := p.workTree()
+	if root == nil {
+		return commit
+	}
+	return allowedFS{commit: commit, work: root.FS(), allows: func(name string) bool { return p.rules.Allows(role(name), name) }}
+}
+
+// openRoot opens the project on disk; nil if nothing there belongs to it.
+func openRoot(dir string) *os.Root {
+	if dir == "" {
+		return nil
+	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return commit // there is no work tree
+		return nil // as in a clone without a checkout
 	}
-	return allowedFS{commit: commit, work: root.FS(), allows: allows}
+	return root
 }
 
 // templateRule is the role in which rendering reads a file.

@@ -174,8 +174,8 @@ func indexKey(builds []*Build) engine.Key {
 	return w.Sum()
 }
 
-// defaultPlatform is linux on this machine's architecture.
-func defaultPlatform() platforms.Platform {
+// DefaultPlatform is linux on this machine's architecture.
+func DefaultPlatform() platforms.Platform {
 	p := platforms.DefaultSpec()
 	p.OS, p.OSVersion, p.OSFeatures = "linux", "", nil
 	return platforms.Normalize(p)
@@ -184,7 +184,7 @@ func defaultPlatform() platforms.Platform {
 // targetPlatforms reads platform names.
 func targetPlatforms(names []string) ([]platforms.Platform, error) {
 	if len(names) == 0 {
-		return []platforms.Platform{defaultPlatform()}, nil
+		return []platforms.Platform{DefaultPlatform()}, nil
 	}
 	var out []platforms.Platform
 	for _, name := range names {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"sync"
 
 	"slipway/planner/diag"
 	"slipway/planner/giterminism"
@@ -21,14 +22,16 @@ type Project struct {
 	Config *werfyaml.Config
 	Text   []byte // werf.yaml, rendered
 
-	name        string // of the configuration file
-	source      *source.Source
-	rules       *giterminism.Config
-	output      *render.Output
-	environment func(name string) (string, bool)
-	templates   string // the directory of templates
-	rulesName   string // of werf-giterminism.yaml
-	dev         bool   // the work tree is what is read
+	name      string // of the configuration file
+	source    *source.Source
+	rules     *giterminism.Config
+	output    *render.Output
+	templates string // the directory of templates
+	rulesName string // of werf-giterminism.yaml
+	dev       bool   // the work tree is what is read
+	// workTree is the project on disk, opened when something of it is allowed; nil
+	// if there is none. Links that lead out of it are not followed.
+	workTree func() *os.Root
 }
 
 // OpenProject reads and renders the configuration. Close it when done.
@@ -46,7 +49,7 @@ func OpenProject(ctx context.Context, o Options) (_ *Project, err error) {
 			src.Close()
 		}
 	}()
-	p := &Project{source: src, environment: os.LookupEnv, templates: o.TemplatesDir, dev: o.Dev}
+	p := &Project{source: src, templates: o.TemplatesDir, dev: o.Dev, workTree: sync.OnceValue(func() *os.Root { return openRoot(src.Dir()) })}
 	if p.templates = path.Clean(filepath.ToSlash(p.templates)); p.templates == "." {
 		p.templates = ".werf"
 	}
@@ -85,9 +88,6 @@ func OpenProject(ctx context.Context, o Options) (_ *Project, err error) {
 	return p, nil
 }
 
-// Dir is the project's directory on disk, "" if nothing there belongs to it.
-func (p *Project) Dir() string { return p.source.Dir() }
-
 // Close ends the git process that serves the project's files.
 func (p *Project) Close() error { return p.source.Close() }
 
@@ -96,7 +96,7 @@ func (p *Project) getenv(name string) (string, bool, error) {
 	if !p.rules.Allows(giterminism.TemplateEnv, name) {
 		return "", false, render.ErrForbidden
 	}
-	value, set := p.environment(name)
+	value, set := os.LookupEnv(name)
 	return value, set || p.rules.Loose, nil
 }
 

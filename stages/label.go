@@ -32,9 +32,6 @@ func NewLabel(repo oci.Repository, image engine.Key, labels map[string]string) *
 	return &Label{keyed: keyed{Repo: repo, Key: w.Sum()}, labels: labels}
 }
 
-// StageKey is the key of the labelled image.
-func (s *Label) StageKey() engine.Key { return s.Key }
-
 // Run writes the new config and manifest.
 func (s *Label) Run(ctx context.Context, needs []engine.Result) (engine.Result, error) {
 	image, err := only(needs)

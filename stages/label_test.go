@@ -60,7 +60,7 @@ func TestLabel(t *testing.T) {
 		made, err := stage.Run(t.Context(), []engine.Result{image})
 		check(t, err)
 		labelled := made.(Image)
-		if labelled.Tag != stage.StageKey().String() || names(t, repo, labelled.Tag) != labelled.Desc.Digest.String() {
+		if labelled.Tag != stage.Key.String() || names(t, repo, labelled.Tag) != labelled.Desc.Digest.String() {
 			t.Errorf("%s is not under its key tag", labelled.Ref())
 		}
 		if got := names(t, repo, image.Tag); got != image.Desc.Digest.String() {
@@ -96,7 +96,7 @@ func TestLabel(t *testing.T) {
 func TestLabelKeys(t *testing.T) {
 	base := map[string]string{"a": "1", "b": "2"}
 	of := func(image string, labels map[string]string) string {
-		return NewLabel(nil, key(image), labels).StageKey().String()
+		return NewLabel(nil, key(image), labels).Key.String()
 	}
 	for range 50 { // a map is walked in another order each time
 		if of("app", base) != of("app", maps.Clone(base)) {

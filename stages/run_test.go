@@ -127,7 +127,7 @@ func TestNoAliasMovesWhenABuildFails(t *testing.T) {
 		if got, want := r.published(t), []string{old.Desc.Digest.String(), "", ""}; !slices.Equal(got, want) {
 			t.Errorf("aliases name %q, want %q", got, want)
 		}
-		if names(t, r.repo, r.labels[0].StageKey().String()) == "" {
+		if names(t, r.repo, r.labels[0].Key.String()) == "" {
 			t.Error("what succeeded was not kept under its key")
 		}
 

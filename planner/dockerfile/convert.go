@@ -54,33 +54,33 @@ func convert(ctx context.Context, in Input, project images, world World, resolve
 	return def, config, baseConfig, nil
 }
 
-// read lists what the definition's local source reads.
-func (r *Recipe) read(ctx context.Context, srcs []*pb.SourceOp) ([]source.Entry, error) {
+// readsOf tells whether a definition reads the context, and the paths of it that
+// it names; none is all.
+func readsOf(srcs []*pb.SourceOp) (reads bool, follow []string, err error) {
 	for _, src := range srcs {
 		if !strings.HasPrefix(src.Identifier, localScheme) {
 			continue
 		}
-		follow, err := followed(src)
-		if err != nil {
-			return nil, err
+		if s := src.Attrs[pb.AttrFollowPaths]; s != "" {
+			if err := json.Unmarshal([]byte(s), &follow); err != nil {
+				return false, nil, fmt.Errorf("reading the build definition: %w", err)
+			}
 		}
-		listing, err := r.in.Context.Listing(ctx, r.in.Ignore, follow)
-		if err != nil {
-			return nil, fmt.Errorf("%s: reading the context: %w", r.in.Path, err)
-		}
-		return listing, nil
+		return true, follow, nil
 	}
-	return nil, nil
+	return false, nil, nil
 }
 
-// followed are the paths of the context that a local source names.
-func followed(src *pb.SourceOp) (paths []string, err error) {
-	if s := src.Attrs[pb.AttrFollowPaths]; s != "" {
-		if err := json.Unmarshal([]byte(s), &paths); err != nil {
-			return nil, fmt.Errorf("reading the build definition: %w", err)
-		}
+// list lists what a build that follows these paths reads of the context.
+func (r *Recipe) list(ctx context.Context, reads bool, follow []string) ([]source.Entry, error) {
+	if !reads {
+		return nil, nil
 	}
-	return paths, nil
+	listing, err := r.in.Context.Listing(ctx, r.in.Ignore, follow)
+	if err != nil {
+		return nil, fmt.Errorf("%s: reading the context: %w", r.in.Path, err)
+	}
+	return listing, nil
 }
 
 func listingDigest(files []source.Entry) string {

@@ -142,16 +142,11 @@ func Plan(ctx context.Context, in Input) (*Recipe, error) {
 	}
 	slices.Sort(r.Bases)
 	r.Bases = slices.Compact(r.Bases)
-	if r.listing, err = r.read(ctx, srcs); err != nil {
+	if r.reads, r.follow, err = readsOf(srcs); err != nil {
 		return nil, err
 	}
-	for _, src := range srcs {
-		if strings.HasPrefix(src.Identifier, localScheme) {
-			r.reads = true
-			if r.follow, err = followed(src); err != nil {
-				return nil, err
-			}
-		}
+	if r.listing, err = r.list(ctx, r.reads, r.follow); err != nil {
+		return nil, err
 	}
 	r.covered = listingDigest(r.listing)
 	canon, err := canonical(def, project)
@@ -210,7 +205,11 @@ func (r *Recipe) Solvable(ctx context.Context, world World) (*Solvable, error) {
 	if err != nil {
 		return nil, err
 	}
-	now, err := r.read(ctx, srcs)
+	reads, follow, err := readsOf(srcs)
+	if err != nil {
+		return nil, err
+	}
+	now, err := r.list(ctx, reads, follow)
 	if err != nil {
 		return nil, err
 	}

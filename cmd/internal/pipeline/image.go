@@ -82,9 +82,7 @@ func (r *run) solvable(ctx context.Context, image *planner.Image, b *planner.Bui
 	for _, w := range b.Recipe.Warnings {
 		engine.Emit(ctx, engine.Event{Kind: engine.EventNote, Text: w})
 	}
-	builder := platforms.DefaultSpec()
-	builder.OS = "linux"
-	world := dockerfile.World{Bases: r.bases, Builder: platforms.Normalize(builder)}
+	world := dockerfile.World{Bases: r.bases, Builder: planner.DefaultPlatform()}
 	out := stages.Build{Name: shown(image.Name), Platform: b.Platform}
 	for _, m := range made {
 		manifest, config, _, err := oci.ReadImage(ctx, r.repo, m.Desc)
@@ -113,13 +111,9 @@ func (r *run) solvable(ctx context.Context, image *planner.Image, b *planner.Bui
 func (r *run) noteFloating(ctx context.Context) {
 	r.floating.Do(func() {
 		var names []string
-		for _, image := range r.plan.Images {
-			for _, b := range image.Builds {
-				for _, base := range b.Recipe.Bases {
-					if !strings.Contains(base, "@") && !slices.Contains(names, base) {
-						names = append(names, base)
-					}
-				}
+		for _, base := range r.wantedBases() {
+			if !strings.Contains(base.name, "@") {
+				names = append(names, base.name)
 			}
 		}
 		if len(names) > 0 {
@@ -140,10 +134,10 @@ func (r *run) labelled(image *planner.Image, labels map[string]string) *engine.N
 	children := make([]*engine.Node, len(image.Builds))
 	for i, b := range image.Builds {
 		stage := stages.NewLabel(r.repo, b.Key, labels)
-		children[i] = r.once(stage.StageKey(), func() *engine.Node {
-			return &engine.Node{ID: "label " + shown(image.Name) + " " + short(stage.StageKey()), Kind: "label", Needs: []*engine.Node{r.build(image, b)}, Stage: stage}
+		children[i] = r.once(stage.Key, func() *engine.Node {
+			return &engine.Node{ID: "label " + shown(image.Name) + " " + short(stage.Key), Kind: "label", Needs: []*engine.Node{r.build(image, b)}, Stage: stage}
 		})
-		planner.IndexField(w, b.Platform, stage.StageKey())
+		planner.IndexField(w, b.Platform, stage.Key)
 	}
 	return r.joined(image, w.Sum(), children)
 }

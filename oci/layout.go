@@ -20,6 +20,8 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/content/oci"
 	"oras.land/oras-go/v2/errdef"
+
+	"slipway/oci/internal/filelock"
 )
 
 const layoutLock = "index.json.lock"
@@ -345,7 +347,7 @@ func (l *layout) locked(ctx context.Context, f func() error) error {
 	}
 	defer file.Close() // and with it the lock
 	for {
-		ok, err := tryLock(file)
+		ok, err := filelock.Try(file)
 		if err != nil {
 			return fmt.Errorf("lock %s: %w", layoutLock, err)
 		}

@@ -15,6 +15,8 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
+
+	"slipway/oci/internal/filelock"
 )
 
 func TestLayoutReadsCreateNothing(t *testing.T) {
@@ -202,7 +204,7 @@ func TestLayoutLock(t *testing.T) {
 	file, err := os.OpenFile(filepath.Join(dir, layoutLock), os.O_RDWR, 0)
 	check(t, err)
 	defer file.Close()
-	if ok, err := tryLock(file); ok || err != nil {
+	if ok, err := filelock.Try(file); ok || err != nil {
 		t.Errorf("the lock is held twice: %t, %v", ok, err)
 	}
 	group.Go(func() error { return repo.Tag(t.Context(), desc, "v1") })

@@ -1,4 +1,4 @@
-package oci
+package filelock
 
 import (
 	"errors"
@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// tryLock takes an exclusive lock that closing the file gives back; ok is false
+// Try takes an exclusive lock that closing the file gives back; ok is false
 // while somebody else holds it.
-func tryLock(file *os.File) (ok bool, err error) {
+func Try(file *os.File) (ok bool, err error) {
 	err = windows.LockFileEx(windows.Handle(file.Fd()),
 		windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, new(windows.Overlapped))
 	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) {

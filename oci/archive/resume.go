@@ -1,0 +1,86 @@
+package archive
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// writeBytes writes an entry from memory.
+func (w *Writer) writeBytes(name string, data []byte) error {
+	return w.write(name, int64(len(data)), false, bytes.NewReader(data))
+}
+
+// resume keeps what the file has of the plan, cuts off the rest, and makes
+// oci-layout its first entry. It reads all that it keeps: a machine that lost
+// its power may have left lengths without content.
+func (w *Writer) resume(ctx context.Context) error {
+	info, err := w.file.Stat()
+	if err != nil {
+		return err
+	}
+	layout := ocispec.Descriptor{Digest: digest.FromBytes(layoutFile), Size: int64(len(layoutFile))}
+	begun := w.keep(ctx, info.Size(), ocispec.ImageLayoutFile, layout)
+	for begun && w.next < len(w.plan) && w.keep(ctx, info.Size(), blobName(w.plan[w.next].Digest), w.plan[w.next]) {
+		w.next++
+	}
+	if err := ctx.Err(); err != nil {
+		return err // and not what it made look damaged
+	}
+	if err := w.file.Truncate(w.end); err != nil || begun {
+		return err
+	}
+	return w.writeBytes(ocispec.ImageLayoutFile, layoutFile)
+}
+
+// keep moves the end of what is complete past the next entry, if that is the one
+// described. Whatever is wrong with it, the answer is to write it again.
+func (w *Writer) keep(ctx context.Context, size int64, name string, desc ocispec.Descriptor) bool {
+	length, err := w.examine(ctx, size, name, desc)
+	if err == nil {
+		w.end += length
+	}
+	return err == nil
+}
+
+// examine returns the length of the entry at w.end in a file of size bytes, or
+// an error if it is not byte for byte what write would write, as far as that
+// shows without compressing it again.
+func (w *Writer) examine(ctx context.Context, size int64, name string, desc ocispec.Descriptor) (int64, error) {
+	want, err := header(name, desc.Size)
+	if err != nil {
+		return 0, err
+	}
+	length := int64(len(want)) + desc.Size + padding(desc.Size)
+	var from io.Reader = io.NewSectionReader(w.file, w.end, min(length, size-w.end))
+	if w.codec != nil {
+		segment, err := w.codec.segment(w.file, w.end, size)
+		if err != nil {
+			return 0, err
+		}
+		z, err := w.codec.reader(segment, window)
+		if err != nil {
+			return 0, err
+		}
+		defer z.Close()
+		length, from = segment.Size(), z
+	}
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(from, got); err != nil || !bytes.Equal(got, want) {
+		return 0, errors.Join(err, fmt.Errorf("the header is not that of %s", name))
+	}
+	content := newVerified(ctx, io.LimitReader(from, desc.Size), desc)
+	if _, err := io.CopyBuffer(io.Discard, content, w.buf); err != nil {
+		return 0, err
+	}
+	rest, err := io.ReadAll(io.LimitReader(from, 512))
+	if err == nil && (int64(len(rest)) != padding(desc.Size) || len(bytes.Trim(rest, "\x00")) > 0) {
+		err = errors.New("the padding is damaged")
+	}
+	return length, err
+}

@@ -66,7 +66,7 @@ func rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	bundle := &cobra.Command{Use: "bundle", Short: "Work with bundles: a chart and the images that it names"}
 	bundle.AddCommand(publishCommand())
-	root.AddCommand(buildCommand(), exportCommand(), bundle, planCommand(), configCommand(), lockCommand(), versionCommand())
+	root.AddCommand(buildCommand(), exportCommand(), bundle, planCommand(), configCommand(), lockCommand(), helmCommand(), versionCommand())
 	return root
 }
 

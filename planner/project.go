@@ -34,8 +34,21 @@ type Project struct {
 	workTree func() *os.Root
 }
 
-// OpenProject reads and renders the configuration. Close it when done.
-func OpenProject(ctx context.Context, o Options) (_ *Project, err error) {
+// OpenProject reads, renders and checks the configuration. Close it when done.
+func OpenProject(ctx context.Context, o Options) (*Project, error) {
+	p, err := RenderProject(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if p.Config, err = werfyaml.Parse(p.name, p.Text); err != nil {
+		return nil, errors.Join(p.placed(err), p.Close())
+	}
+	return p, nil
+}
+
+// RenderProject is OpenProject without the check, for who looks for what is wrong in
+// the rendered text: the Config is nil.
+func RenderProject(ctx context.Context, o Options) (_ *Project, err error) {
 	from := source.Options{Dir: o.Dir, GitWorkTree: o.GitWorkTree}
 	if o.Dev {
 		from.Tree = o.devTree
@@ -82,9 +95,6 @@ func OpenProject(ctx context.Context, o Options) (_ *Project, err error) {
 		return nil, err
 	}
 	p.Text = p.output.Text
-	if p.Config, err = werfyaml.Parse(name, p.Text); err != nil {
-		return nil, p.placed(err)
-	}
 	return p, nil
 }
 

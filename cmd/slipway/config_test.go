@@ -60,6 +60,9 @@ func TestTemplates(t *testing.T) {
 	if r := cli.Run(repo.Dir, nil, "plan"); r.Code != 2 || !strings.Contains(r.Stderr, "slipway config render") || !strings.Contains(r.Stderr, `did you mean "dockerfile"?`) {
 		t.Errorf("exit code %d\n%s", r.Code, r.Stderr)
 	}
+	if text := cli.Run(repo.Dir, nil, "config", "render").Must(t).Stdout; !strings.Contains(text, "\ndockerfle: Dockerfile\n") {
+		t.Errorf("config render does not show the mistake:\n%s", text)
+	}
 	repo.Write(".werf/image.tmpl", "{{ .name | nothing }}\n")
 	repo.Commit("another")
 	if r := cli.Run(repo.Dir, nil, "plan"); r.Code != 2 || !strings.Contains(r.Stderr, ".werf/image.tmpl:1") {

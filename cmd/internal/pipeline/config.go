@@ -47,7 +47,11 @@ func ConfigImages(ctx context.Context, o planner.Options) (_ []ConfigImage, err 
 // ConfigText is the rendered configuration: all of it, or the documents of the
 // chosen images.
 func ConfigText(ctx context.Context, o planner.Options) (_ []byte, err error) {
-	p, err := planner.OpenProject(ctx, o)
+	open := planner.OpenProject
+	if len(o.Images) == 0 {
+		open = planner.RenderProject // diagnostics send people here who have mistakes in it
+	}
+	p, err := open(ctx, o)
 	if err != nil {
 		return nil, err
 	}

@@ -82,9 +82,13 @@ func TestConfigGraph(t *testing.T) {
 // Images of the shell syntax do not stand in the way of others.
 func TestShellSyntax(t *testing.T) {
 	repo, cli := testenv.GitRepo(t, map[string]string{
-		"werf.yaml":  "project: app\nconfigVersion: 1\n---\nimage: app\ndockerfile: Dockerfile\n---\nimage: old\nfrom: ubuntu:22.04\nshell:\n  install: [make]\n",
+		"werf.yaml": "project: app\nconfigVersion: 1\n---\nimage: old\nfrom: ubuntu:22.04\nshell:\n  install: [make]\n---\nimage: app\ndockerfile: Dockerfile\n" +
+			"---\nimage: [older, oldest]\nfrom: old\n",
 		"Dockerfile": "FROM scratch\nCOPY . /\n",
 	}), testenv.Slipway(t)
+	if list := cli.Run(repo.Dir, nil, "config", "list").Must(t).Stdout; list != "old\napp\nolder\noldest\n" {
+		t.Errorf("config list is not in the file's order: %q", list)
+	}
 	cli.Run(repo.Dir, nil, "plan", "app").Must(t)
 	cli.Run(repo.Dir, nil, "lock").Must(t)
 	r := cli.Run(repo.Dir, nil, "plan")

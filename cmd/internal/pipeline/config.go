@@ -32,6 +32,9 @@ func ConfigImages(ctx context.Context, o planner.Options) (_ []ConfigImage, err 
 	}
 	var out []ConfigImage
 	for _, image := range images {
+		for len(others) > 0 && others[0].Pos.Line < image.At("").Line {
+			out, others = append(out, ConfigImage{Name: shown(others[0].Name)}), others[1:]
+		}
 		entry := ConfigImage{Name: shown(image.Name)}
 		for _, d := range image.Dependencies {
 			entry.Needs = append(entry.Needs, shown(d.Image))

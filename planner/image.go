@@ -99,7 +99,7 @@ func planImage(ctx context.Context, p *Project, pins *lock.File, section werfyam
 			in.Dependencies = append(in.Dependencies, dependency(section.Dependencies[i], made, o.RepoName))
 		}
 		if b.Recipe, err = dockerfile.Plan(ctx, in); err != nil {
-			return nil, fmt.Errorf("image %q: %w", section.Name, err)
+			return nil, badInput(fmt.Errorf("image %q: %w", section.Name, err), noFile)
 		}
 		b.Key = b.Recipe.Key
 		image.Builds = append(image.Builds, b)

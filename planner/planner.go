@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 
 	"slipway/engine"
 	"slipway/planner/diag"
@@ -187,12 +188,17 @@ func readLock(files fs.FS) (*lock.File, error) {
 	return lock.Parse(lock.FileName, text)
 }
 
-// badInput marks what is the user's to mend: there is no project to plan.
-func badInput(err error) error {
-	for _, cause := range []error{source.ErrNotRepository, source.ErrNoCommit, source.ErrNotCommitted, fs.ErrNotExist} {
-		if errors.Is(err, cause) {
-			return &diag.Diagnostic{Message: err.Error()}
-		}
+// Causes that are the user's to mend: there is no project to plan, or the commit
+// has something else than the file that is read.
+var (
+	noProject = []error{source.ErrNotRepository, source.ErrNoCommit, source.ErrNotCommitted, fs.ErrNotExist}
+	noFile    = []error{source.ErrSubmodule, source.ErrLFS, source.ErrLinkEscapes}
+)
+
+// badInput makes a diagnostic of an error that has one of the causes.
+func badInput(err error, causes []error) error {
+	if !diag.Is(err) && slices.ContainsFunc(causes, func(cause error) bool { return errors.Is(err, cause) }) {
+		return &diag.Diagnostic{Message: err.Error()}
 	}
 	return err
 }

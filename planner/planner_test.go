@@ -433,6 +433,28 @@ func TestChoose(t *testing.T) {
 	}
 }
 
+// What the commit has in place of a file is the user's to mend.
+func TestNoFile(t *testing.T) {
+	outside := func(t *testing.T, app files, link string) string {
+		dir := app.commit(t)
+		check(t, os.Symlink("../../outside", filepath.Join(dir, link)))
+		git(t, dir, "add", "-A", "-f")
+		git(t, dir, "commit", "-q", "-m", "link")
+		return dir
+	}
+	submodule := func(t *testing.T, app files) string {
+		dir := app.commit(t)
+		git(t, dir, "update-index", "--add", "--cacheinfo", "160000,1111111111111111111111111111111111111111,lib")
+		git(t, dir, "commit", "-q", "-m", "submodule")
+		return dir
+	}
+	copies := files{"werf.yaml": meta + "---\nimage: app\ndockerfile: Dockerfile\n", "Dockerfile": "FROM base\nCOPY lib /\n"}
+	gets := files{"werf.yaml": meta + "# {{ .Files.Get \"lib/version\" }}\n"}
+	wantWords(t, fails(t, Options{Dir: submodule(t, copies)}), `image "app"`, `"lib"`, "submodules are not supported")
+	wantWords(t, fails(t, Options{Dir: submodule(t, gets)}), "werf.yaml:3", "submodules are not supported")
+	wantWords(t, fails(t, Options{Dir: outside(t, files{"werf.yaml": meta + "# {{ .Files.Get \"link\" }}\n"}, "link")}), "werf.yaml:3", "leads out of the project")
+}
+
 // An image that is not chosen may be broken.
 func TestOnlyChosenImagesArePlanned(t *testing.T) {
 	dir := shop.with(files{"back/Dockerfile": "FRM base\n", "jobs/Dockerfile": ""}).commit(t)

@@ -55,7 +55,7 @@ func RenderProject(ctx context.Context, o Options) (_ *Project, err error) {
 	}
 	src, err := source.Open(ctx, from)
 	if err != nil {
-		return nil, badInput(err)
+		return nil, badInput(err, noProject)
 	}
 	defer func() {
 		if err != nil {
@@ -92,7 +92,7 @@ func RenderProject(ctx context.Context, o Options) (_ *Project, err error) {
 		},
 	})
 	if err != nil {
-		return nil, err
+		return nil, badInput(err, noFile)
 	}
 	p.Text = p.output.Text
 	return p, nil

@@ -99,13 +99,29 @@ func planImage(ctx context.Context, p *Project, pins *lock.File, section werfyam
 			in.Dependencies = append(in.Dependencies, dependency(section.Dependencies[i], made, o.RepoName))
 		}
 		if b.Recipe, err = dockerfile.Plan(ctx, in); err != nil {
-			return nil, badInput(fmt.Errorf("image %q: %w", section.Name, err), noFile)
+			return nil, cannotPlan(section, in.Path, err)
 		}
 		b.Key = b.Recipe.Key
 		image.Builds = append(image.Builds, b)
 	}
 	image.Key = indexKey(image.Builds)
 	return image, nil
+}
+
+// cannotPlan is the error of an image whose Dockerfile could not be planned.
+func cannotPlan(section werfyaml.Image, dockerfilePath string, err error) error {
+	var target *dockerfile.TargetError
+	if !errors.As(err, &target) {
+		return badInput(fmt.Errorf("image %q: %w", section.Name, err), noFile)
+	}
+	advice := diag.DidYouMean(target.Target, target.Stages)
+	switch {
+	case len(target.Stages) == 0:
+		advice = "it names no stages: FROM … AS NAME"
+	case advice == "":
+		advice = "it has: " + strings.Join(target.Stages, ", ")
+	}
+	return section.At("target").Errorf("image %q: %s has no stage %q", section.Name, dockerfilePath, target.Target).Advise("%s", advice)
 }
 
 // build is the image for a platform.

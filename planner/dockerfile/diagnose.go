@@ -2,6 +2,7 @@ package dockerfile
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"slipway/planner/diag"
@@ -11,9 +12,24 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
+// TargetError is a target that no stage of the Dockerfile has. The mistake is where
+// the target is named, so it is no diagnostic of the Dockerfile.
+type TargetError struct {
+	Target string
+	Stages []string // names of stages in lower case, sorted
+}
+
+func (e *TargetError) Error() string {
+	return fmt.Sprintf("target stage %q could not be found", e.Target)
+}
+
 // diagnose gives an error of the conversion the place in the Dockerfile that
 // BuildKit attached to it.
 func diagnose(in Input, err error) error {
+	var target *TargetError
+	if errors.As(err, &target) {
+		return err
+	}
 	d := diag.Diagnostic{File: in.Path, Message: err.Error()}
 	var loc *parser.LocationError
 	if errors.As(err, &loc) {

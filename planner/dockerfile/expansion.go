@@ -70,6 +70,8 @@ func expand(text []byte, target string, args, predefined map[string]string) (exp
 	last := len(stages) - 1
 	if i, ok := w.byName[strings.ToLower(target)]; ok && target != "" {
 		last = i
+	} else if target != "" {
+		return expansion{}, &TargetError{Target: target, Stages: slices.Sorted(maps.Keys(w.byName))}
 	}
 	reached := make([]bool, len(stages))
 	w.reach(last, reached)

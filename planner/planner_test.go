@@ -481,6 +481,7 @@ func TestWrongInput(t *testing.T) {
 		"config outside":       {Options{Dir: repo, Config: "../other.yaml"}, []string{"--config", "leaves", "../other.yaml"}},
 		"platform":             {Options{Dir: repo, Platforms: []string{"amd64"}}, []string{`--platform "amd64"`, "OS/ARCH"}},
 		"unknown target":       {Options{Dir: shop.with(files{"werf.yaml": meta + section("front", "target: nothing\n")}).commit(t)}, []string{"werf.yaml:7:9", `image "front": front/Dockerfile has no stage "nothing"`, "it names no stages"}},
+		"foreign frontend":     {Options{Dir: shop.with(files{"front/Dockerfile": "#  syntax = example.org/frontend:1\nFROM a\n"}).commit(t)}, []string{"front/Dockerfile:1:1", "1 | #  syntax = example.org/frontend:1\n"}},
 		"misspelt target":      {Options{Dir: shop.with(files{"front/Dockerfile": "FROM a AS Build\nFROM b AS run\n", "werf.yaml": meta + section("front", "target: biuld\n")}).commit(t)}, []string{"werf.yaml:7:9", `did you mean "build"?`}},
 		"quite other target":   {Options{Dir: shop.with(files{"front/Dockerfile": "FROM a AS Build\nFROM b AS run\n", "werf.yaml": meta + section("front", "target: 0\n")}).commit(t)}, []string{"werf.yaml:7:9", "it has: build, run"}},
 		"no git repository":    {Options{Dir: t.TempDir()}, []string{"git init"}},

@@ -37,10 +37,7 @@ func diagnose(in Input, err error) error {
 		if len(loc.Locations) > 0 && len(loc.Locations[0]) > 0 {
 			start := loc.Locations[0][0].Start
 			d.Line, d.Column = start.Line, start.Character+1
-			lines := strings.Split(string(in.Text), "\n")
-			if d.Line >= 1 && d.Line <= len(lines) {
-				d.Source = strings.TrimRight(lines[d.Line-1], "\r")
-			}
+			d.Source = line(in.Text, d.Line)
 		}
 	}
 	var resolve *resolveError
@@ -48,6 +45,15 @@ func diagnose(in Input, err error) error {
 		return &solveError{diagnostic: &d, cause: err}
 	}
 	return &d
+}
+
+// line is a line of a Dockerfile, counted from 1; "" if there is none.
+func line(text []byte, n int) string {
+	lines := strings.Split(string(text), "\n")
+	if n < 1 || n > len(lines) {
+		return ""
+	}
+	return strings.TrimRight(lines[n-1], "\r")
 }
 
 // solveError is an error found while building, not while reading the user's
@@ -63,9 +69,9 @@ func (e *solveError) Unwrap() error { return e.cause }
 // checkSyntax refuses frontends other than Docker's own, which is the one that
 // is linked in and never pulled.
 func checkSyntax(in Input) error {
-	ref, line, loc, ok := parser.DetectSyntax(in.Text)
+	ref, _, loc, ok := parser.DetectSyntax(in.Text)
 	if arg, set := in.Args["BUILDKIT_SYNTAX"]; set { // it wins over the file's line
-		ref, line, loc, ok = arg, "", nil, true
+		ref, loc, ok = arg, nil, true
 	}
 	if !ok {
 		return nil
@@ -77,12 +83,13 @@ func checkSyntax(in Input) error {
 		return nil
 	}
 	d := diag.Diagnostic{
-		File: in.Path, Source: line,
+		File:    in.Path,
 		Message: `the Dockerfile frontend "` + ref + `" is not supported`,
 		Advice:  "use docker/dockerfile:1, which is built in and never pulled, or leave the line out",
 	}
 	if len(loc) > 0 {
 		d.Line, d.Column = loc[0].Start.Line, 1
+		d.Source = line(in.Text, d.Line)
 	}
 	return &d
 }

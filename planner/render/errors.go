@@ -176,6 +176,9 @@ func calledCause(err error) error {
 func (r *run) parseError(err error) *diag.Diagnostic {
 	at, rest, _ := r.at(err)
 	rest = strings.TrimPrefix(rest, "template: ")
+	if line := unclosedBefore(at.text, at.line); line > 0 {
+		at.line, at.column, rest = line, 0, unclosed
+	}
 	if m := startedAt.FindStringSubmatch(rest); m != nil {
 		rest = m[1]
 		if rest == unclosed {
@@ -192,6 +195,26 @@ func (r *run) parseError(err error) *diag.Diagnostic {
 		}
 	}
 	return d
+}
+
+// unclosedBefore is the line of an action that was begun before the given line and
+// goes on in it, though another begins before its end; 0 if there is none. What
+// follows is text then that was parsed as a part of it.
+func unclosedBefore(text string, line int) int {
+	starts := lineStarts(text)
+	if line < 1 || line > len(starts) {
+		return 0
+	}
+	before := text[:starts[line-1]]
+	begin := strings.LastIndex(before, "{{")
+	if begin < 0 || strings.Contains(before[begin:], "}}") {
+		return 0
+	}
+	rest := text[begin+len("{{"):]
+	if end, next := strings.Index(rest, "}}"), strings.Index(rest, "{{"); end >= 0 && (next < 0 || end < next) {
+		return 0
+	}
+	return 1 + strings.Count(text[:begin], "\n")
 }
 
 const unclosed = "unclosed action"

@@ -20,6 +20,9 @@ func TestErrors(t *testing.T) {
 			"  2 | b: {{ trimSufix \"a\" \"b\" }}\n    |       ^\n  did you mean \"trimSuffix\"?"},
 		{"hooks cannot be called", "{{ _tick }}", "werf.yaml:1:4: there is no function \"_tick\"\n  1 | {{ _tick }}\n    |    ^\n  did you mean \"pick\"?"},
 		{"no }}", "a\nb: {{ 1\n2", "werf.yaml:2: a {{ has no }}\n  2 | b: {{ 1"},
+		{"no }}, and text after it", "a\n# {{ .b\nimage: {{ .c }}\n", "werf.yaml:2: a {{ has no }}\n  2 | # {{ .b"},
+		{"no }}, and no other action", "a\n# {{ .b\nimage: c\n", "werf.yaml:2: a {{ has no }}\n  2 | # {{ .b"},
+		{"an action of two lines", "a: {{ list 1\n  | image }}{{ .c }}\n", "werf.yaml:2:5: there is no function \"image\"\n  2 |   | image }}{{ .c }}\n    |     ^"},
 		{"no }} at the end", "{{ if", "werf.yaml:1: a {{ has no }}\n  1 | {{ if"},
 		{"no end", "{{ if true }}", "werf.yaml:1: the text ends inside a block\n  1 | {{ if true }}\n" +
 			"  each {{ if }}, {{ range }}, {{ with }}, {{ define }} and {{ block }} needs its {{ end }}"},

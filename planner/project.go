@@ -75,6 +75,9 @@ func RenderProject(ctx context.Context, o Options) (_ *Project, err error) {
 	p.rules.Home, _ = os.UserHomeDir() // without a home, ~ is a name like any other
 	p.rules.Dir = src.Dir()
 	p.rules.Loose = o.Loose
+	if err := refuseIncludes(src.FS()); err != nil {
+		return nil, err
+	}
 	name, err := werfyaml.Find(p.files(giterminism.UncommittedConfig), o.Config)
 	if err != nil {
 		return nil, err
@@ -96,6 +99,19 @@ func RenderProject(ctx context.Context, o Options) (_ *Project, err error) {
 	}
 	p.Text = p.output.Text
 	return p, nil
+}
+
+// refuseIncludes refuses what would put files of other repositories into the
+// project: without them it would be another project.
+func refuseIncludes(files fs.FS) error {
+	const name = "werf-includes.yaml"
+	if _, err := fs.Stat(files, name); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return fmt.Errorf("looking for %s: %w", name, err)
+	}
+	return &diag.Diagnostic{File: name, Message: "includes are not supported yet", Advice: "commit the files that it names to this repository, and remove it"}
 }
 
 // Close ends the git process that serves the project's files.

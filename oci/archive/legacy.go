@@ -28,21 +28,14 @@ const (
 	dockerManifest = "manifest.json"
 )
 
-// Docker's image manifest version 2, schema 2
-// (https://distribution.github.io/distribution/spec/manifest-v2-2/).
-const (
-	dockerMediaType       = "application/vnd.docker.distribution.manifest.v2+json"
-	dockerConfigMediaType = "application/vnd.docker.container.image.v1+json"
-	dockerLayerMediaType  = "application/vnd.docker.image.rootfs.diff.tar" // and .gzip
-)
-
 var legacyImage = regexp.MustCompile(`^(?:images|stages)/(\w[\w.-]{0,127})\.tar\.gz$`)
 
-// convert takes over an archive of werf. Its images become what werf makes of
-// them when it copies them into a registry: a Docker manifest around the config
-// and the layers, which werf keeps as its own registry had them, compressed or
-// not; so their digests are what they were. One that is there twice, as happens
-// where two images have one tag, counts once.
+// convert takes over an archive of werf. docker save keeps no manifest, so each
+// image gets a new one, OCI's, around the config and the layers as they are.
+// werf keeps layers as its registry had them, so their digests are those that
+// they had there, and a registry that has them is not sent them again. What is
+// not compressed stays so: its digest would depend on the compressor. An image
+// that is there twice, as happens where two names have one tag, counts once.
 func (r *Reader) convert(ctx context.Context, t *tar.Reader) error {
 	r.index = ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex}
 	seen := map[string]bool{}
@@ -144,8 +137,8 @@ func (r *Reader) dockerImage(found map[string]spooled) (ocispec.Descriptor, erro
 	}
 	manifest := ocispec.Manifest{
 		Versioned: specs.Versioned{SchemaVersion: 2},
-		MediaType: dockerMediaType,
-		Config:    r.take(dockerConfigMediaType, config),
+		MediaType: ocispec.MediaTypeImageManifest,
+		Config:    r.take(ocispec.MediaTypeImageConfig, config),
 		Layers:    []ocispec.Descriptor{},
 	}
 	for i, name := range images[0].Layers {
@@ -157,7 +150,7 @@ func (r *Reader) dockerImage(found map[string]spooled) (ocispec.Descriptor, erro
 		if err != nil {
 			return none, fmt.Errorf("%s: %w", name, err)
 		}
-		if mediaType == dockerLayerMediaType && layer.digest != shape.RootFS.DiffIDs[i] {
+		if mediaType == ocispec.MediaTypeImageLayer && layer.digest != shape.RootFS.DiffIDs[i] {
 			return none, fmt.Errorf("layer %s does not have the digest that the config says", name)
 		}
 		manifest.Layers = append(manifest.Layers, r.take(mediaType, layer))
@@ -166,7 +159,7 @@ func (r *Reader) dockerImage(found map[string]spooled) (ocispec.Descriptor, erro
 	if err != nil {
 		return none, err
 	}
-	return r.take(dockerMediaType, spooled{inMemory(data), digest.FromBytes(data)}), nil
+	return r.take(ocispec.MediaTypeImageManifest, spooled{inMemory(data), digest.FromBytes(data)}), nil
 }
 
 // take makes content a blob of the archive.
@@ -184,9 +177,9 @@ func layerMediaType(layer spooled) (string, error) {
 	}
 	switch c, _ := codecByContent(head); c {
 	case gzipCodec:
-		return dockerLayerMediaType + ".gzip", nil
+		return ocispec.MediaTypeImageLayerGzip, nil
 	case zstdCodec:
-		return ocispec.MediaTypeImageLayerZstd, nil // Docker has none
+		return ocispec.MediaTypeImageLayerZstd, nil
 	}
-	return dockerLayerMediaType, nil
+	return ocispec.MediaTypeImageLayer, nil
 }

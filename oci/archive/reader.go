@@ -99,8 +99,8 @@ func (r *Reader) Index() ocispec.Index { return r.index }
 
 // Legacy is empty for an OCI image layout. For an archive of werf it is how that
 // calls it: "bundle-archive" for a bundle, which has a Chart too, or
-// "stage-archive" for stages. Images shows them as an image with a Docker
-// manifest per tag, the one that werf itself makes of it.
+// "stage-archive" for stages. Images has an image per tag, with a manifest
+// made here.
 func (r *Reader) Legacy() string { return r.legacy }
 
 // Chart is the chart of a bundle-archive, a gzipped tar; else nil. In an OCI

@@ -16,11 +16,11 @@ import (
 // time zone.
 const archiveTime = 315619200
 
-// writeArchive packs files, in their order, under the directory name. Nothing
+// WriteArchive packs files, in their order, under the directory name. Nothing
 // but names and contents enters the archive: one mode, no owner, one time, and
 // a gzip header without name, time or operating system. (The compressed bytes
 // are those of this Go release's compress/flate.)
-func writeArchive(name string, files []*loader.BufferedFile) ([]byte, error) {
+func WriteArchive(name string, files []*loader.BufferedFile) ([]byte, error) {
 	var b bytes.Buffer
 	gz, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
 	if err != nil {

@@ -109,7 +109,7 @@ func (s *Source) archive(chartYAML, valuesYAML []byte) (*helm.Chart, []byte, err
 	if err := yaml.Unmarshal(chartYAML, &meta); err != nil {
 		return nil, nil, s.wrong(chartFile, err)
 	}
-	archive, err := writeArchive(meta.Name, s.with(chartYAML, valuesYAML))
+	archive, err := WriteArchive(meta.Name, s.with(chartYAML, valuesYAML))
 	if err != nil {
 		return nil, nil, fmt.Errorf("packing chart %s: %w", s.dir, err)
 	}

@@ -36,7 +36,7 @@ type Commit struct {
 // ref is REPO:TAG.
 func (i Image) ref() string { return i.Repo + ":" + i.Tag }
 
-// fields are the parts of an image's reference that charts can want, for
+// Fields are the parts of an image's reference that charts can want, for
 // charts and sub-charts that take them apart (registry, name and tag in values
 // of their own). For example.org/group/app:KEY with the digest D:
 //
@@ -54,7 +54,7 @@ func (i Image) ref() string { return i.Repo + ":" + i.Tag }
 //	repository_tag  group/app:KEY
 //	name_ref        app:KEY@D
 //	name_tag        app:KEY
-func (i Image) fields() map[string]any {
+func (i Image) Fields() map[string]any {
 	registry, repository, ok := strings.Cut(i.Repo, "/")
 	if !ok {
 		registry, repository = "", i.Repo
@@ -116,7 +116,7 @@ func serviceValues(o Options, withCommit bool) (map[string]any, error) {
 		}
 		image[i.Name] = i.ref()
 		tag[i.Name] = i.Tag
-		images[i.Name] = i.fields()
+		images[i.Name] = i.Fields()
 	}
 	werf["image"], werf["tag"], globalWerf["images"] = image, tag, images
 	global["werf"] = globalWerf

@@ -12,13 +12,14 @@ import (
 )
 
 // Copy copies a manifest with everything it names, children of an index
-// included, and tags nothing. If dst has the manifest it stops after one HEAD.
+// included, and tags nothing. src is a Repository or whatever else holds content.
+// If dst has the manifest it stops after one HEAD.
 // Blobs that dst has are skipped; within one registry they are mounted; the
 // rest is streamed. A manifest goes after what it names.
 //
 // progress may be nil. It is called with bytes done and bytes known of so far,
 // never concurrently; what is skipped or mounted counts as done.
-func Copy(ctx context.Context, src, dst Repository, root ocispec.Descriptor, progress func(done, total int64)) error {
+func Copy(ctx context.Context, src content.ReadOnlyStorage, dst Repository, root ocispec.Descriptor, progress func(done, total int64)) error {
 	meter := &meter{report: progress, known: map[digest.Digest]bool{}}
 	meter.expect(root)
 	options := oras.CopyGraphOptions{
@@ -32,13 +33,18 @@ func Copy(ctx context.Context, src, dst Repository, root ocispec.Descriptor, pro
 		OnCopySkipped: meter.done,
 		OnMounted:     meter.done,
 	}
-	if from, to := src.Reference(), dst.Reference(); !to.IsLayout() && from.Registry == to.Registry {
-		options.MountFrom = func(context.Context, ocispec.Descriptor) ([]string, error) {
-			return []string{from.Repository}, nil
+	what := root.Digest.String()
+	if repo, ok := src.(Repository); ok {
+		from, to := repo.Reference(), dst.Reference()
+		what = from.WithDigest(root.Digest).String()
+		if !to.IsLayout() && from.Registry == to.Registry {
+			options.MountFrom = func(context.Context, ocispec.Descriptor) ([]string, error) {
+				return []string{from.Repository}, nil
+			}
 		}
 	}
 	if err := oras.CopyGraph(ctx, &meteredSource{src, meter}, dst, root, options); err != nil {
-		return &Error{Op: "copy", Ref: src.Reference().Name() + "@" + root.Digest.String() + " to " + dst.Reference().Name(), Err: err}
+		return &Error{Op: "copy", Ref: what + " to " + dst.Reference().Name(), Err: err}
 	}
 	return nil
 }

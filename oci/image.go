@@ -33,6 +33,9 @@ func IsIndex(desc ocispec.Descriptor) bool {
 	return desc.MediaType == ocispec.MediaTypeImageIndex || desc.MediaType == mediaTypeDockerIndex
 }
 
+// IsManifest tells an image's manifest or an index from a blob.
+func IsManifest(desc ocispec.Descriptor) bool { return IsIndex(desc) || isImage(desc) }
+
 func isImage(desc ocispec.Descriptor) bool {
 	return desc.MediaType == ocispec.MediaTypeImageManifest || desc.MediaType == mediaTypeDockerManifest
 }
@@ -134,6 +137,45 @@ func (s *Session) ResolveImage(ctx context.Context, name string, platform ocispe
 	}
 	failures = append(failures, s.fail("ask", registry, host, err))
 	return "", nil, &Error{Op: op, Ref: name, Err: joined(failures)}
+}
+
+// Find finds an image as a manifest of Kubernetes names it, which is as a
+// Dockerfile does, where it can be copied from: in a mirror of docker.io that has
+// it, else in its own registry. A mirror that fails is passed over.
+func (s *Session) Find(ctx context.Context, name string) (Repository, ocispec.Descriptor, error) {
+	named, err := reference.ParseNormalizedNamed(name)
+	if err != nil {
+		return nil, ocispec.Descriptor{}, &Error{Op: "look up", Ref: name, Err: err}
+	}
+	ref, wanted := Reference{Registry: reference.Domain(named), Repository: reference.Path(named)}, "latest"
+	if tagged, ok := named.(reference.Tagged); ok {
+		wanted = tagged.Tag()
+	}
+	if digested, ok := named.(reference.Digested); ok {
+		wanted = digested.Digest().String()
+	}
+	if ref.Registry == dockerHub {
+		for _, m := range s.Mirrors(ctx) {
+			repo := s.mirrored(m, ref.Repository)
+			if desc, err := repo.Resolve(ctx, wanted); err == nil {
+				return repo, desc, nil
+			}
+		}
+	}
+	repo, err := s.Repository(ref)
+	if err != nil {
+		return nil, ocispec.Descriptor{}, err
+	}
+	desc, err := repo.Resolve(ctx, wanted)
+	return repo, desc, err
+}
+
+// mirrored is a repository of docker.io in a mirror.
+func (s *Session) mirrored(m Mirror, repository string) Repository {
+	repository = path.Join(m.Prefix, repository)
+	r := &registryRepository{session: s, ref: Reference{Registry: m.Host, Repository: repository}, host: s.host(m.Host)}
+	r.connect.Do(func() { r.client = s.newRemote(m.Host, repository, m.PlainHTTP, false) })
+	return r
 }
 
 func resolveIn(ctx context.Context, repo *remote.Repository, tagOrDigest string, platform ocispec.Platform) (digest.Digest, []byte, error) {

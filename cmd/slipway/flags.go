@@ -147,12 +147,16 @@ func (f *flags) registry(r *runFlags) {
 
 // running adds the flags that say how the plan is executed.
 func (r *runFlags) running(f *flags) {
-	r.Parallel, r.parallel, r.progress = pipeline.DefaultParallel, true, "auto"
+	r.Parallel, r.parallel = pipeline.DefaultParallel, true
 	f.IntVar(&r.Parallel, "parallel-tasks-limit", r.Parallel, "Builds at once; 0 or less means no limit")
 	f.reads("parallel-tasks-limit", "WERF_PARALLEL_TASKS_LIMIT")
 	f.boolean(&r.parallel, "parallel", "p", "Build images in parallel")
 	f.boolean(&r.RequireBuilt, "require-built-images", "Z", "Fail where an image would have to be built")
-	f.StringVar(&r.progress, "progress", r.progress, "How progress is shown: auto, plain or tty")
+	f.progressFlag(r)
+}
+
+func (f *flags) progressFlag(r *runFlags) {
+	f.StringVar(&r.progress, "progress", "auto", "How progress is shown: auto, plain or tty")
 }
 
 // options checks what flags alone cannot say.

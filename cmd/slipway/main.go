@@ -65,8 +65,22 @@ func rootCommand() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
 	bundle := &cobra.Command{Use: "bundle", Short: "Work with bundles: a chart and the images that it names"}
-	bundle.AddCommand(publishCommand())
-	root.AddCommand(buildCommand(), exportCommand(), bundle, planCommand(), configCommand(), lockCommand(), helmCommand(), versionCommand())
+	bundle.AddCommand(
+		publishCommand(),
+		copyCommand(),
+		inspectCommand(),
+		verifyCommand(),
+	)
+	root.AddCommand(
+		buildCommand(),
+		exportCommand(),
+		bundle,
+		planCommand(),
+		configCommand(),
+		lockCommand(),
+		helmCommand(),
+		versionCommand(),
+	)
 	return root
 }
 

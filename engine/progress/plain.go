@@ -64,7 +64,7 @@ func (p *PlainLog) transfer(s *step, e engine.Event) []string {
 	if !first || e.Total < largeTransfer {
 		return nil
 	}
-	return []string{label(e.Step) + ": " + size(e.Total)}
+	return []string{label(e.Step) + ": " + Size(e.Total)}
 }
 
 // largeTransfer is what may take longer than a second, in bytes.

@@ -158,7 +158,7 @@ func (r *record) spent(now time.Time) string {
 	if bytes == 0 {
 		return duration(now.Sub(r.start))
 	}
-	return duration(now.Sub(r.start)) + ", " + size(bytes)
+	return duration(now.Sub(r.start)) + ", " + Size(bytes)
 }
 
 // outcome says how a node ended, in one line unless its error has more; nothing

@@ -134,8 +134,8 @@ func duration(d time.Duration) string {
 	return fmt.Sprintf("%dh%02dm", m/60, m%60)
 }
 
-// size is "12.3 MiB".
-func size(n int64) string {
+// Size is "12.3 MiB".
+func Size(n int64) string {
 	unit, name := unitOf(n)
 	return amount(n, unit) + " " + name
 }
@@ -143,7 +143,7 @@ func size(n int64) string {
 // transfer is "12.3/45.6 MiB", or "12.3 MiB" when the total is not known.
 func transfer(current, total int64) string {
 	if total <= 0 {
-		return size(current)
+		return Size(current)
 	}
 	unit, name := unitOf(total)
 	return amount(current, unit) + "/" + amount(total, unit) + " " + name

@@ -294,4 +294,3 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
-

@@ -65,7 +65,7 @@ func (r *replacement) walk(n *yaml.Node, key string, depth int) {
 	case yaml.ScalarNode:
 		// A mere word can be anything, but for what is called an image.
 		word := !strings.ContainsAny(n.Value, ":/@") && !strings.HasSuffix(strings.ToLower(key), "image")
-		if !word && same(ParseRef(n.Value), r.old) {
+		if !word && ParseRef(n.Value).Same(r.old) {
 			r.found = true
 			r.edits.set(r.file, n, r.now.String())
 		}
@@ -109,7 +109,7 @@ func (r *replacement) parts(n *yaml.Node) bool {
 	if given.Tag == "" {
 		given.Tag = r.old.Tag
 	}
-	if !same(given, r.old) {
+	if !given.Same(r.old) {
 		return false
 	}
 	r.found = true
@@ -127,13 +127,13 @@ func (r *replacement) parts(n *yaml.Node) bool {
 	return true
 }
 
-// same tells whether two references are of one image, however Docker Hub is
+// Same tells whether two references are of one image, however Docker Hub is
 // written. A digest that only one of them has does not tell them apart.
-func same(a, b Ref) bool {
-	if a.Digest != "" && b.Digest != "" && a.Digest != b.Digest {
+func (r Ref) Same(other Ref) bool {
+	if r.Digest != "" && other.Digest != "" && r.Digest != other.Digest {
 		return false
 	}
-	return normal(a) == normal(b)
+	return normal(r) == normal(other)
 }
 
 func normal(r Ref) string {

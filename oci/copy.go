@@ -33,6 +33,12 @@ func Copy(ctx context.Context, src content.ReadOnlyStorage, dst Repository, root
 		OnCopySkipped: meter.done,
 		OnMounted:     meter.done,
 	}
+	var target oras.Target = dst
+	if registry, ok := dst.(*registryRepository); ok {
+		shared := &sharedTarget{registryRepository: registry}
+		defer shared.release()
+		target = shared
+	}
 	what := root.Digest.String()
 	if repo, ok := src.(Repository); ok {
 		from, to := repo.Reference(), dst.Reference()
@@ -43,7 +49,7 @@ func Copy(ctx context.Context, src content.ReadOnlyStorage, dst Repository, root
 			}
 		}
 	}
-	if err := oras.CopyGraph(ctx, &meteredSource{src, meter}, dst, root, options); err != nil {
+	if err := oras.CopyGraph(ctx, &meteredSource{src, meter}, target, root, options); err != nil {
 		return &Error{Op: "copy", Ref: what + " to " + dst.Reference().Name(), Err: err}
 	}
 	return nil

@@ -79,6 +79,7 @@ type registryRepository struct {
 	ref     Reference
 	host    *host
 	claims  sync.Map // tag -> chan struct{}: one claim of a tag at a time
+	flights sync.Map // digest -> chan struct{}: see sharedTarget
 
 	connect sync.Once
 	client  *remote.Repository

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"slipway/oci"
 	"slipway/stages/bundle"
@@ -163,6 +164,9 @@ func walk(ctx context.Context, from content.Fetcher, desc ocispec.Descriptor, se
 		return fmt.Errorf("reading the manifest %s: %w", desc.Digest, err)
 	}
 	for _, s := range successors {
+		if strings.Contains(s.MediaType, ".nondistributable.") || strings.Contains(s.MediaType, ".foreign.") {
+			continue // its vendor lets nobody else distribute it, and no copy has it
+		}
 		if err := walk(ctx, from, s, seen, visit); err != nil {
 			return err
 		}

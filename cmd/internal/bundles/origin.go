@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 
 	"slipway/oci"
 	"slipway/oci/archive"
@@ -12,6 +13,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/content"
+	"oras.land/oras-go/v2/errdef"
 )
 
 // origin is a place that a bundle is read from.
@@ -45,7 +47,7 @@ func open(ctx context.Context, session *oci.Session, a address) (origin, error) 
 		if r.Legacy() != "" {
 			return &legacyOrigin{r}, nil
 		}
-		return &archiveOrigin{store{r}, r}, nil
+		return &archiveOrigin{store{part{r}}, r}, nil
 	}
 	repo, err := session.Repository(a.ref)
 	if err != nil {
@@ -131,7 +133,7 @@ func (o *archiveOrigin) chart(ctx context.Context) (published, error) {
 		if oci.IsIndex(desc) {
 			continue
 		}
-		p, err := readChart(ctx, located{o.reader, desc}, desc.Annotations[ocispec.AnnotationRefName])
+		p, err := readChart(ctx, located{o.resolver, desc}, desc.Annotations[ocispec.AnnotationRefName])
 		if errors.Is(err, errNoChart) {
 			continue
 		}
@@ -147,6 +149,19 @@ func (o *archiveOrigin) chart(ctx context.Context) (published, error) {
 }
 
 func (o *archiveOrigin) Close() error { return o.reader.Close() }
+
+// part tells what a missing blob of an archive means.
+type part struct{ *archive.Reader }
+
+// Fetch is the archive's.
+func (p part) Fetch(ctx context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
+	rc, err := p.Reader.Fetch(ctx, desc)
+	if errors.Is(err, errdef.ErrNotFound) {
+		return nil, &oci.Error{Op: "read from the archive", Ref: desc.Digest.String(),
+			Err: fmt.Errorf("%w; an archive made with --since goes only to where that bundle is: copy it there first", errdef.ErrNotFound)}
+	}
+	return rc, err
+}
 
 // legacyOrigin is an archive of werf 2: its images were repacked, so that the
 // digests in its chart are of no use; the tags are.

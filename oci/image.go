@@ -88,6 +88,19 @@ func readImage(ctx context.Context, from content.Fetcher, desc ocispec.Descripto
 	return manifest, config, raw, err
 }
 
+// ReadManifest decodes a manifest or an index, checked against its digest and
+// bounded to 4 MiB.
+func ReadManifest(ctx context.Context, repo Repository, desc ocispec.Descriptor, into any) error {
+	raw, err := readAll(ctx, repo, desc)
+	if err == nil {
+		err = json.Unmarshal(raw, into)
+	}
+	if err != nil {
+		return &Error{Op: "read manifest", Ref: repo.Reference().WithDigest(desc.Digest).String(), Err: err}
+	}
+	return nil
+}
+
 func readAll(ctx context.Context, from content.Fetcher, desc ocispec.Descriptor) ([]byte, error) {
 	if desc.Size > maxManifestSize {
 		return nil, fmt.Errorf("%s (%s) has %d bytes, more than the %d allowed", desc.Digest, desc.MediaType, desc.Size, maxManifestSize)

@@ -51,6 +51,9 @@ type Options struct {
 	Dev       bool
 	DevState  string
 	DevIgnore []string
+	// Outputs are files that runs write: where git does not know them, they are no
+	// part of the project. Relative ones are in the current directory.
+	Outputs []string
 	// ReadsChart says that the chart's files are going to be read.
 	ReadsChart bool
 	// NoLock plans as if there were no lock file: to write one.

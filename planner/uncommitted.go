@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -36,8 +37,16 @@ func (p *Project) inspect(ctx context.Context, sections []werfyaml.Image, planne
 		_, reads := role(name)
 		return reads
 	})
-	if err != nil || len(changes) == 0 {
+	if err != nil {
 		return err
+	}
+	if outputs := o.outputs(p.source.Dir()); len(outputs) > 0 {
+		changes = slices.DeleteFunc(changes, func(c giterminism.Change) bool {
+			return c.Kind == giterminism.Untracked && slices.Contains(outputs, c.Path)
+		})
+	}
+	if len(changes) == 0 {
+		return nil
 	}
 	// Without the configuration there is no checkout, but a clone of objects.
 	if slices.Contains(changes, giterminism.Change{Path: p.name, Kind: giterminism.Deleted}) {
@@ -119,11 +128,41 @@ func inside(name, dir string) bool {
 func (o Options) devTree(ctx context.Context, w source.Worktree) (string, []string, error) {
 	// One state per work tree, and none that names it.
 	id := sha256.Sum256([]byte(w.Dir))
+	var ignored []string
+	for _, name := range o.outputs(filepath.Join(w.Dir, filepath.FromSlash(w.Project))) {
+		ignored = append(ignored, giterminism.QuoteGlob(name))
+	}
 	tree, err := giterminism.MakeDevTree(ctx, giterminism.Worktree(w), giterminism.DevOptions{
-		State: filepath.Join(o.DevState, hex.EncodeToString(id[:8])), Ignore: o.DevIgnore,
+		State:  filepath.Join(o.DevState, hex.EncodeToString(id[:8])),
+		Ignore: append(ignored, o.DevIgnore...),
 	})
 	if err != nil {
 		return "", nil, err
 	}
 	return tree.Tree, tree.Env, nil
+}
+
+// outputs is the paths in the project of the files that runs write, as far as
+// they exist.
+func (o Options) outputs(project string) []string {
+	var out []string
+	for _, name := range o.Outputs {
+		full, err := filepath.Abs(name)
+		if err != nil {
+			continue
+		}
+		dir, err := filepath.EvalSymlinks(filepath.Dir(full))
+		if err != nil {
+			continue
+		}
+		full = filepath.Join(dir, filepath.Base(full))
+		info, err := os.Lstat(full)
+		if err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		if rel, err := filepath.Rel(project, full); err == nil && filepath.IsLocal(rel) {
+			out = append(out, filepath.ToSlash(rel))
+		}
+	}
+	return out
 }

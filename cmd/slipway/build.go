@@ -16,6 +16,7 @@ func buildCommand() *cobra.Command {
 	var r runFlags
 	r.project(f)
 	r.running(f)
+	r.saves(f)
 	cmd.RunE = func(cmd *cobra.Command, images []string) error {
 		o, err := r.options(images)
 		if err != nil {

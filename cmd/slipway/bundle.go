@@ -19,6 +19,8 @@ func publishCommand() *cobra.Command {
 	p := pipeline.PublishOptions{Tag: "latest"}
 	r.project(f)
 	r.running(f)
+	r.saves(f)
+	r.uses(f)
 	f.str(&p.Tag, "tag", "Publish the bundle under this tag; a version becomes the chart's version")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		o, err := r.options(nil)

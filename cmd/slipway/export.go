@@ -28,6 +28,8 @@ Nothing is published before all images are there. A tag may hold
 	separator := "\n"
 	r.project(f)
 	r.running(f)
+	r.saves(f)
+	r.uses(f)
 	f.list(&e.Tags, "tag", "WERF_TAG", "Publish under this name, HOST/NAME:TAG or oci:DIR:TAG; repeatable")
 	f.list(&labels, "add-label", "WERF_EXPORT_ADD_LABEL", "Add NAME=VALUE to the labels of the published images; repeatable")
 	f.StringVar(&separator, "add-label-separator", separator, "What separates several labels in one --add-label (default: a line break)")

@@ -98,12 +98,12 @@ func flagError(cmd *cobra.Command, err error) error {
 // laterFlags are flags of the reference that people have in their scripts and
 // that are still to come: not taken, and not called unknown either.
 var laterFlags = []string{
-	"add-annotation", "add-custom-tag", "allow-includes-update", "backend-network", "build-report-path",
+	"add-annotation", "add-custom-tag", "allow-includes-update", "backend-network",
 	"cache-repo", "config-render-path", "dev-branch",
 	"disable-default-values", "final-repo", "follow",
-	"helm-compatible-chart", "introspect-error", "rename-chart", "save-build-report",
+	"helm-compatible-chart", "introspect-error", "rename-chart",
 	"secondary-repo", "secret-key", "secret-values", "set", "set-file", "set-json", "set-string", "ssh-key",
-	"synchronization", "use-build-report", "use-custom-tag", "values", "virtual-merge", "without-images",
+	"synchronization", "use-custom-tag", "values", "virtual-merge", "without-images",
 }
 
 // runFlags are the flags that every verb that plans a project takes, and how its
@@ -157,6 +157,17 @@ func (r *runFlags) running(f *flags) {
 
 func (f *flags) progressFlag(r *runFlags) {
 	f.StringVar(&r.progress, "progress", "auto", "How progress is shown: auto, plain or tty")
+}
+
+// saves adds the flags of verbs that can write a build report.
+func (r *runFlags) saves(f *flags) {
+	f.boolean(&r.BuildReport.Save, "save-build-report", "", "Write which images the run came to to --build-report-path, when it has succeeded")
+	f.str(&r.BuildReport.Path, "build-report-path", "The build report, JSON or variables for a shell by its extension, .json or .env (default: "+pipeline.DefaultBuildReport+")")
+}
+
+// uses adds the flag of verbs that can take their images from a build report.
+func (r *runFlags) uses(f *flags) {
+	f.boolean(&r.BuildReport.Use, "use-build-report", "", "Build nothing: take the images that --build-report-path has, which must exist and be those of this commit")
 }
 
 // options checks what flags alone cannot say.

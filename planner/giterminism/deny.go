@@ -133,11 +133,11 @@ func snippet(needs []need) string {
 func entry(kind valueKind, value string) string {
 	switch kind {
 	case globs:
-		return quoteGlob(cleanPath(value))
+		return QuoteGlob(cleanPath(value))
 	case anywhere:
-		return quoteGlob(path.Clean(filepath.ToSlash(value)))
+		return QuoteGlob(path.Clean(filepath.ToSlash(value)))
 	case files:
-		return quoteGlob(value)
+		return QuoteGlob(value)
 	}
 	return value
 }

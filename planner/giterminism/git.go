@@ -80,7 +80,7 @@ func (w Worktree) literal(p string) string {
 // glob is the pathspecs of a glob in the project and of all below what it
 // matches; magic goes before their own.
 func (w Worktree) glob(magic, glob string) []string {
-	p := ":(" + magic + "glob)" + path.Join("./"+quoteGlob(w.Project), glob)
+	p := ":(" + magic + "glob)" + path.Join("./"+QuoteGlob(w.Project), glob)
 	if !globMeta.MatchString(glob) {
 		return []string{p} // means both by itself, and may be a submodule
 	}

@@ -190,5 +190,5 @@ func translateClass(p []rune, i int) (string, int, error) {
 
 var globMeta = regexp.MustCompile(`[*?\[\]{}\\]`)
 
-// quoteGlob is the pattern that matches the path itself.
-func quoteGlob(p string) string { return globMeta.ReplaceAllString(p, `\$0`) }
+// QuoteGlob is the pattern that matches the path itself.
+func QuoteGlob(p string) string { return globMeta.ReplaceAllString(p, `\$0`) }

@@ -66,7 +66,7 @@ const keepObjects = 48 * time.Hour
 // objects. The run that calls it has just written, or touched, each object that
 // it needs. Failures are the next run's business.
 func sweep(private, kept string, now time.Time) {
-	private = quoteGlob(private)
+	private = QuoteGlob(private)
 	indexes, _ := filepath.Glob(private + "index-*")
 	for _, name := range indexes {
 		if name != kept {

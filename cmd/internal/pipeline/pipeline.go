@@ -33,6 +33,7 @@ type Options struct {
 	Parallel int
 	// RequireBuilt makes a missing image an error instead of a build.
 	RequireBuilt bool
+	BuildReport  BuildReportOptions
 	// StateDir is where layouts and BuildKit's state are; "" is the XDG state
 	// directory.
 	StateDir string
@@ -51,6 +52,7 @@ type run struct {
 	repo    oci.Repository
 	solver  solver
 	copies  *semaphore.Weighted
+	report  string // the build report's file
 
 	floating sync.Once
 	nodes    map[engine.Key]*engine.Node // one per key: what is the same is made once
@@ -77,6 +79,12 @@ func open(ctx context.Context, o Options) (*run, error) {
 	if err != nil {
 		return nil, &diag.Diagnostic{Message: err.Error()}
 	}
+	report, err := o.BuildReport.path()
+	if err != nil && (o.BuildReport.Save || o.BuildReport.Use) {
+		return nil, err
+	}
+	// The default is there from runs before this one, too.
+	o.Project.Outputs = append(o.Project.Outputs, DefaultBuildReport, report)
 	o.Project.DevState = filepath.Join(o.StateDir, "dev")
 	b := &bases{session: session}
 	o.Project.Bases = b
@@ -87,14 +95,29 @@ func open(ctx context.Context, o Options) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{options: o, plan: plan, session: session, bases: b, nodes: map[engine.Key]*engine.Node{}, copies: semaphore.NewWeighted(DefaultParallel)}
+	r := &run{options: o, plan: plan, session: session, bases: b, nodes: map[engine.Key]*engine.Node{}, copies: semaphore.NewWeighted(DefaultParallel), report: report}
 	r.barrier = &engine.Node{ID: "barrier", Stage: stages.Barrier{}}
 	r.solver = newSolver(o.StateDir, session)
 	r.repo, err = r.repository(o.Repo)
+	if err == nil {
+		err = r.prepareReport()
+	}
 	if err != nil {
 		return nil, errors.Join(err, r.close())
 	}
 	return r, nil
+}
+
+// prepareReport reads the build report that is to be used, or sees to it that one
+// can be written.
+func (r *run) prepareReport() error {
+	switch o := r.options.BuildReport; {
+	case o.Use:
+		return r.useReport()
+	case o.Save && filepath.Ext(r.report) == ".env":
+		return checkReportNames(r.plan.Images)
+	}
+	return nil
 }
 
 // close ends what the run started: BuildKit and git.
@@ -123,12 +146,21 @@ func (r *run) execute(ctx context.Context, goals []*engine.Node) (*Report, error
 	if parallel == 0 {
 		parallel = DefaultParallel
 	}
+	save := r.options.BuildReport.Save && !r.options.BuildReport.Use
+	if save { // what is under a goal that is there is not looked at
+		for _, image := range r.plan.Images {
+			goals = append(goals, r.image(image))
+		}
+	}
 	report, err := engine.Run(ctx, goals, engine.Options{
 		// All but builds is requests; what moves bytes bounds itself.
 		Parallel: engine.DefaultLookups,
 		Limits:   map[string]int{"build": parallel},
 		Sinks:    r.options.Sinks,
 	})
+	if err == nil && save {
+		err = r.saveReport(ctx, report)
+	}
 	return &Report{Report: report, Requests: r.session.Requests()}, err
 }
 

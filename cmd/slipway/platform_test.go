@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -53,6 +55,7 @@ func TestPlatforms(t *testing.T) {
 // A RUN for a platform that the machine cannot run is an error that says what to
 // install, before anything is pulled.
 func TestEmulationIsAbsent(t *testing.T) {
+	testenv.NoEmulation(t, "loongarch64")
 	repo := testenv.GitRepo(t, map[string]string{
 		"werf.yaml":  "project: app\nconfigVersion: 1\n---\nimage: app\ndockerfile: Dockerfile\nplatform: [linux/loong64]\n",
 		"Dockerfile": "FROM scratch\nRUN [\"/true\"]\n",
@@ -60,6 +63,31 @@ func TestEmulationIsAbsent(t *testing.T) {
 	r := testenv.Slipway(t).Run(repo.Dir, nil, "build")
 	if r.Code != 1 || !strings.Contains(r.Stderr, "linux/loong64 needs emulation") || !strings.Contains(r.Stderr, "qemu-user-static") {
 		t.Errorf("exit code %d\n%s", r.Code, r.Stderr)
+	}
+}
+
+// With emulation a RUN for another platform runs there: the program says so.
+func TestEmulation(t *testing.T) {
+	testenv.EmulateARM64(t)
+	repo := testenv.GitRepo(t, map[string]string{
+		"werf.yaml":  "project: app\nconfigVersion: 1\n---\nimage: app\ndockerfile: Dockerfile\nplatform: [linux/arm64]\n",
+		"Dockerfile": "FROM scratch\nCOPY say /\nRUN [\"/say\"]\n",
+		"say.go":     "package main\n\nimport (\n\t\"os\"\n\t\"runtime\"\n)\n\nfunc main() {\n\tif os.WriteFile(\"/out\", []byte(runtime.GOARCH), 0o644) != nil {\n\t\tos.Exit(1)\n\t}\n}\n",
+	})
+	compile := exec.CommandContext(t.Context(), "go", "build", "-o", "say", "say.go")
+	compile.Dir, compile.Env = repo.Dir, append(os.Environ(), "GOARCH=arm64", "GOFLAGS=", "CGO_ENABLED=0")
+	if out, err := compile.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	repo.Commit("a program for arm64")
+	registry := testenv.Registry(t)
+	testenv.Slipway(t).Run(repo.Dir, nil, "export", "--repo", registry.Host+"/app", "--tag", registry.Host+"/out:v1").Must(t)
+	img := registry.Image("out:v1")
+	if out := imageFiles(t, img)["out"].content; out != "arm64" {
+		t.Errorf("the program ran on %q", out)
+	}
+	if config, err := img.ConfigFile(); err != nil || config.Architecture != "arm64" {
+		t.Errorf("%v: %+v", err, config)
 	}
 }
 

@@ -22,6 +22,8 @@ var hints = map[string]string{
 	"npm":      "install Node.js with npm (https://nodejs.org)",
 	"apt-get":  "this needs Debian or a system made from it",
 	"dpkg-deb": "apt-get install dpkg",
+
+	"qemu-aarch64-static": "apt-get install qemu-user-static",
 }
 
 // Tool returns the path of a tool. helm and crane are the versions of go.mod,

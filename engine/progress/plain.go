@@ -9,13 +9,20 @@ import (
 
 // PlainLog is a sink that writes whole lines, each with the node it is about.
 type PlainLog struct {
+	// Lookups tells what was found and what was not, too.
+	Lookups bool
+	// TimeFormat is a layout of package time, for the time before each line; "" is
+	// no time.
+	TimeFormat string
+
 	w       io.Writer
 	records records
 	causes  causes
 	last    map[*record]*step // the step whose log lines were written last
 }
 
-// Plain makes a log for CI, files and pipes. Look-ups are left to Summary. Logs
+// Plain makes a log for CI, files and pipes. Look-ups are left to Summary, if
+// Lookups does not say otherwise. Logs
 // of steps are written line by line as they come, so a failure needs no tail.
 // Each event is written before Event returns, so there is nothing to close.
 // Errors of w are ignored: a log that breaks must not end a run.
@@ -27,18 +34,23 @@ func Plain(w io.Writer) *PlainLog {
 func (p *PlainLog) Event(e engine.Event) {
 	if e.Node == nil {
 		if e.Kind == engine.EventNote {
-			p.write("", split(e.Text))
+			p.write(e, "", split(e.Text))
 		}
 		return
 	}
 	r := p.records.of(e)
-	p.write(e.Node.ID, p.lines(r, e))
+	p.write(e, e.Node.ID, p.lines(r, e))
 }
 
 // lines is the text for one event, without the prefix.
 func (p *PlainLog) lines(r *record, e engine.Event) []string {
 	switch e.Kind {
-	case engine.EventLookup, engine.EventMissed, engine.EventStarted:
+	case engine.EventLookup, engine.EventStarted:
+		return nil
+	case engine.EventMissed:
+		if p.Lookups {
+			return []string{"not there"}
+		}
 		return nil
 	case engine.EventNote:
 		return split(e.Text)
@@ -54,6 +66,9 @@ func (p *PlainLog) lines(r *record, e engine.Event) []string {
 	lines := p.rest(r)
 	delete(p.records, e.Node)
 	delete(p.last, r)
+	if p.Lookups && e.Kind == engine.EventFound {
+		lines = append(lines, "found ("+r.spent(e.Time)+")")
+	}
 	return append(lines, r.outcome(e, &p.causes)...)
 }
 
@@ -120,13 +135,16 @@ func (p *PlainLog) rest(r *record) []string {
 	return lines
 }
 
-func (p *PlainLog) write(id string, lines []string) {
+func (p *PlainLog) write(e engine.Event, id string, lines []string) {
 	if len(lines) == 0 {
 		return
 	}
 	prefix := ""
 	if id != "" {
 		prefix = "[" + label(id) + "] "
+	}
+	if p.TimeFormat != "" {
+		prefix = e.Time.Format(p.TimeFormat) + " " + prefix
 	}
 	var b strings.Builder
 	for _, line := range lines {

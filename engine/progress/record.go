@@ -183,6 +183,29 @@ func (r *record) outcome(e engine.Event, causes *causes) []string {
 	return []string{fmt.Sprintf("%s (%s)", word, r.spent(e.Time))}
 }
 
+// ending is outcome with the node's name, and the end of the output of a node
+// that failed: for sinks that do not show output as it comes.
+func (r *record) ending(e engine.Event, causes *causes) []string {
+	lines := r.outcome(e, causes)
+	if len(lines) > 0 {
+		lines[0] = label(r.node.ID) + ": " + lines[0]
+	}
+	if e.Kind != engine.EventFailed {
+		return lines
+	}
+	if step := r.culprit(); step != nil && len(step.tail) > 0 {
+		title := "  the end of the output"
+		if step.name != "" {
+			title += " of " + label(step.name)
+		}
+		lines = append(lines, title+":")
+		for _, line := range step.tail {
+			lines = append(lines, "    "+line)
+		}
+	}
+	return lines
+}
+
 // causes is the failures told so far.
 type causes []engine.Event
 

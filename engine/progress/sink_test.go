@@ -190,6 +190,46 @@ in two lines
 	}
 }
 
+func TestPlainWithMore(t *testing.T) {
+	var b strings.Builder
+	p := Plain(&b)
+	p.Lookups, p.TimeFormat = true, "15:04:05"
+	for _, e := range []engine.Event{
+		at(0, myapp, kind(engine.EventLookup)), at(1, myapp, kind(engine.EventFound)),
+		at(0, worker, kind(engine.EventLookup)), at(2, worker, kind(engine.EventMissed)),
+		at(3, nil, note("of the run\nin two lines")),
+	} {
+		p.Event(e)
+	}
+	const want = "00:00:01 [build myapp] found (1.0s)\n00:00:02 [build worker] not there\n00:00:03 of the run\n00:00:03 in two lines\n"
+	if b.String() != want {
+		t.Errorf("got:\n%s\nwant:\n%s", b.String(), want)
+	}
+}
+
+func TestFailures(t *testing.T) {
+	var b strings.Builder
+	f := Failures(&b)
+	boom := errors.New("exit code 1\n  3 | RUN npm ci")
+	for _, e := range []engine.Event{
+		at(0, nil, note("nothing")), at(0, myapp, kind(engine.EventLookup)), at(0, worker, kind(engine.EventFound)),
+		at(0, myapp, kind(engine.EventMissed)), at(0, myapp, kind(engine.EventStarted)),
+		at(1, myapp, begun("RUN npm ci")), at(1, myapp, output("RUN npm ci", numbered(tailLines+1))), at(1, myapp, note("nothing")),
+		at(2, myapp, failed(boom)), at(2, worker, failed(boom)), at(2, latest, kind(engine.EventNotRun)),
+	} {
+		f.Event(e)
+	}
+	tail := strings.ReplaceAll(numbered(tailLines+1), "line ", "    line ")
+	want := "build myapp: failed (2.0s): exit code 1\n    3 | RUN npm ci\n  the end of the output of RUN npm ci:\n" +
+		strings.TrimPrefix(tail, "    line 1\n") + "build worker: failed (0.0s): same cause as build myapp\n"
+	if b.String() != want {
+		t.Errorf("got:\n%s\nwant:\n%s", b.String(), want)
+	}
+	if len(f.records) > 0 {
+		t.Errorf("the log still knows %v", f.records)
+	}
+}
+
 func TestALineWithoutEndIsNotKeptForEver(t *testing.T) {
 	var b strings.Builder
 	p := Plain(&b)

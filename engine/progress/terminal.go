@@ -138,25 +138,7 @@ func (s *Screen) end(r *record, e engine.Event) {
 	case engine.EventFailed:
 		s.counts.failed++
 	}
-	for i, line := range r.outcome(e, &s.causes) {
-		if i == 0 {
-			line = label(r.node.ID) + ": " + line
-		}
-		s.above = append(s.above, line)
-	}
-	if e.Kind != engine.EventFailed {
-		return
-	}
-	if step := r.culprit(); step != nil && len(step.tail) > 0 {
-		title := "  the end of the output"
-		if step.name != "" {
-			title += " of " + label(step.name)
-		}
-		s.above = append(s.above, title+":")
-		for _, line := range step.tail {
-			s.above = append(s.above, "    "+line)
-		}
-	}
+	s.above = append(s.above, r.ending(e, &s.causes)...)
 }
 
 // draw replaces the live lines, in one Write so that a terminal does not show

@@ -33,6 +33,10 @@ type Options struct {
 	Dir         string // the project; "" is the current directory
 	GitWorkTree string // as git's --work-tree; "" lets git find it
 	Config      string // werf.yaml's path in the project; "" is the default
+	ProjectName string // replaces the project's name; "" leaves it to werf.yaml
+	// Rendered, if set, is given werf.yaml with its templates executed, before it is
+	// read, so that people can see what is wrong with it.
+	Rendered func(text []byte) error
 	// TemplatesDir and GiterminismConfig are paths in the project; "" are the
 	// defaults, .werf and werf-giterminism.yaml.
 	TemplatesDir, GiterminismConfig string

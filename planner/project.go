@@ -40,7 +40,7 @@ func OpenProject(ctx context.Context, o Options) (*Project, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.Config, err = werfyaml.Parse(p.name, p.Text); err != nil {
+	if p.Config, err = werfyaml.ParseAs(o.ProjectName, p.name, p.Text); err != nil {
 		return nil, errors.Join(p.placed(err), p.Close())
 	}
 	return p, nil
@@ -98,6 +98,11 @@ func RenderProject(ctx context.Context, o Options) (_ *Project, err error) {
 		return nil, badInput(err, noFile)
 	}
 	p.Text = p.output.Text
+	if o.Rendered != nil {
+		if err := o.Rendered(p.Text); err != nil {
+			return nil, err
+		}
+	}
 	return p, nil
 }
 

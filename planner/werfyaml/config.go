@@ -9,6 +9,7 @@ package werfyaml
 
 import (
 	"bytes"
+	"fmt"
 
 	"gopkg.in/yaml.v3"
 
@@ -31,9 +32,16 @@ const bom = "\uFEFF"
 
 // Parse reads the rendered text of the file that people know by the given name.
 // Its error is a diag.List with every mistake that it found.
-func Parse(file string, text []byte) (*Config, error) {
+func Parse(file string, text []byte) (*Config, error) { return ParseAs("", file, text) }
+
+// ParseAs is Parse of a project whose name is given, whatever the file says; ""
+// leaves it to the file.
+func ParseAs(project, file string, text []byte) (*Config, error) {
+	if project != "" && !isProjectName(project) {
+		return nil, (&diag.Diagnostic{Message: fmt.Sprintf("%.60q cannot be the name of a project", project)}).Advise("%s", projectNameAdvice)
+	}
 	text = bytes.TrimPrefix(text, []byte(bom))
-	p := &parser{source: diag.NewSource(file, text), config: &Config{File: file}, claimed: map[string]diag.Pos{}}
+	p := &parser{source: diag.NewSource(file, text), config: &Config{File: file}, claimed: map[string]diag.Pos{}, project: project}
 	// What follows depends on these two: nothing else is worth telling then.
 	if at := yamlnode.InvalidUTF8(text); at >= 0 {
 		p.errs.Add(p.source.Offset(text, at).Errorf("this is not UTF-8 text").
@@ -63,6 +71,7 @@ func Parse(file string, text []byte) (*Config, error) {
 
 // parser is the state of one Parse.
 type parser struct {
+	project  string // the name it has to have; "" is the file's
 	source   *diag.Source
 	config   *Config
 	errs     diag.List

@@ -1,6 +1,7 @@
 package werfyaml
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 	"text/template/parse"
@@ -68,7 +69,9 @@ func indent(example string) string { return "  " + strings.ReplaceAll(example, "
 
 var projectName = regexp.MustCompile(`^(?:[a-z0-9]|[a-z0-9][a-z0-9-]*[a-z0-9])$`)
 
-const maxProjectName = 50
+const projectNameAdvice = "use at most 50 lower-case letters, digits and hyphens, with no hyphen at either end"
+
+func isProjectName(name string) bool { return len(name) <= 50 && projectName.MatchString(name) }
 
 func (s *section) parseMeta() {
 	if s.meta != nil {
@@ -117,12 +120,10 @@ func (s *section) projectName(f field) string {
 		return ""
 	}
 	name, ok := s.text(f)
-	if ok && (!projectName.MatchString(name) || len(name) > maxProjectName) {
-		s.errs.Add(f.at.Errorf("%.60q cannot be the name of a project", name).
-			Advise("use at most %d lower-case letters, digits and hyphens, with no hyphen at either end",
-				maxProjectName))
+	if ok && !isProjectName(name) {
+		s.errs.Add(f.at.Errorf("%.60q cannot be the name of a project", name).Advise("%s", projectNameAdvice))
 	}
-	return name
+	return cmp.Or(s.project, name)
 }
 
 func (s *section) build(b *Build) func(field) {

@@ -17,6 +17,13 @@ func buildCommand() *cobra.Command {
 	r.project(f)
 	r.running(f)
 	r.saves(f)
+	f.boolean(&r.Project.FinalOnly, "final-images-only", "", "Leave out images with final: false")
+	f.boolean(&r.RequireBuilt, "check-built-images", "", "As --require-built-images")
+	f.noEffectSwitch(noDocker, "disable-auto-host-cleanup", "")
+	f.noEffect(noDocker, "backend-storage-path", "docker-server-storage-path",
+		"allowed-backend-storage-volume-usage", "allowed-backend-storage-volume-usage-margin",
+		"allowed-docker-storage-volume-usage", "allowed-docker-storage-volume-usage-margin",
+		"allowed-local-cache-volume-usage", "allowed-local-cache-volume-usage-margin")
 	cmd.RunE = func(cmd *cobra.Command, images []string) error {
 		o, err := r.options(images)
 		if err != nil {

@@ -21,6 +21,7 @@ func publishCommand() *cobra.Command {
 	r.running(f)
 	r.saves(f)
 	r.uses(f)
+	f.noEffectSwitch(noChartRepos, "skip-dependencies-repo-refresh", "L")
 	f.str(&p.Tag, "tag", "Publish the bundle under this tag; a version becomes the chart's version")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		o, err := r.options(nil)

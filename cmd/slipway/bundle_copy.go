@@ -32,8 +32,11 @@ there; the same command finishes a copy that was cut off.`,
 	f.BoolVar(&o.External, "with-external-images", false, "Take images along that the chart renders and that are not the project's, and name them in the values where they come to lie")
 	f.StringVar(&o.Since, "since", "", "Write an archive without what this bundle has, which is there already where the archive goes")
 	f.registry(&r)
-	f.progressFlag(&r)
+	r.log.add(f)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := r.log.check(); err != nil {
+			return err
+		}
 		o.Registry = r.Registry
 		return r.show(cmd, func(p pipeline.Options) (*pipeline.Report, error) {
 			o.Sinks = p.Sinks

@@ -97,12 +97,12 @@ func verifyCommand() *cobra.Command {
 	f := newFlags(cmd)
 	var r runFlags
 	f.registry(&r)
-	f.progressFlag(&r)
+	r.log.add(f)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		sink, closeSink, err := r.sink()
-		if err != nil {
+		if err := r.log.check(); err != nil {
 			return err
 		}
+		sink, closeSink := r.log.sink()
 		v, err := bundles.Verify(cmd.Context(), args[0], r.Registry, []engine.Sink{sink})
 		closeSink()
 		if err != nil {

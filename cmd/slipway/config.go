@@ -20,6 +20,7 @@ func configRenderCommand() *cobra.Command {
 	r := configFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, images []string) error {
 		r.Project.Images = images
+		r.render()
 		text, err := pipeline.ConfigText(cmd.Context(), r.Project)
 		if err != nil {
 			return err
@@ -35,6 +36,7 @@ func configListCommand() *cobra.Command {
 	r := configFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, images []string) error {
 		r.Project.Images = images
+		r.render()
 		list, err := pipeline.ConfigImages(cmd.Context(), r.Project)
 		for _, image := range list {
 			fmt.Fprintln(cmd.OutOrStdout(), image.Name)
@@ -49,6 +51,7 @@ func configGraphCommand() *cobra.Command {
 	r := configFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, images []string) error {
 		r.Project.Images = images
+		r.render()
 		list, err := pipeline.ConfigImages(cmd.Context(), r.Project)
 		if err != nil {
 			return err
@@ -80,6 +83,7 @@ func configFlags(cmd *cobra.Command) *runFlags {
 	r := &runFlags{}
 	f := newFlags(cmd)
 	r.source(f)
+	f.noLog()
 	f.boolean(&r.Project.FinalOnly, "final-images-only", "", "Leave out images with final: false")
 	return r
 }

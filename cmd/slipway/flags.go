@@ -89,44 +89,43 @@ func (f *flags) fromEnvironment(environ []string) error {
 // flagError explains a flag that cannot be parsed.
 func flagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
-	if errors.As(err, &unknown) && slices.Contains(laterFlags, unknown.GetSpecifiedName()) {
-		return &usageError{fmt.Errorf("--%s is not supported yet", unknown.GetSpecifiedName())}
+	if errors.As(err, &unknown) {
+		if reason, ok := later(unknown.GetSpecifiedName()); ok {
+			err := fmt.Errorf("--%s is not supported yet", unknown.GetSpecifiedName())
+			if reason != "" {
+				err = fmt.Errorf("%w: %s", err, reason)
+			}
+			return &usageError{err}
+		}
 	}
 	return &usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
-}
-
-// laterFlags are flags of the reference that people have in their scripts and
-// that are still to come: not taken, and not called unknown either.
-var laterFlags = []string{
-	"add-annotation", "add-custom-tag", "allow-includes-update", "backend-network",
-	"cache-repo", "config-render-path", "dev-branch",
-	"disable-default-values", "final-repo", "follow",
-	"helm-compatible-chart", "introspect-error", "rename-chart",
-	"secondary-repo", "secret-key", "secret-values", "set", "set-file", "set-json", "set-string", "ssh-key",
-	"synchronization", "use-custom-tag", "values", "virtual-merge", "without-images",
 }
 
 // runFlags are the flags that every verb that plans a project takes, and how its
 // progress is shown.
 type runFlags struct {
 	pipeline.Options
-	parallel  bool
-	progress  string
-	platforms string
-	debug     bool
+	log        logFlags
+	parallel   bool
+	platforms  string
+	debug      bool
+	renderPath string
 }
 
 // source adds the flags that say what the project is.
 func (r *runFlags) source(f *flags) {
 	f.str(&r.Project.Dir, "dir", "The project's directory (default: the current one)")
 	f.str(&r.Project.GitWorkTree, "git-work-tree", "The git work tree that holds the project (default: found from --dir)")
+	f.str(&r.Project.ProjectName, "project-name", "The project's name, whatever werf.yaml says")
 	f.str(&r.Project.Config, "config", "The configuration file, relative to the project (default: werf.yaml or werf.yml)")
 	f.str(&r.Project.TemplatesDir, "config-templates-dir", "The directory of templates, relative to the project (default: .werf)")
 	f.str(&r.Project.GiterminismConfig, "giterminism-config", "What may come from outside the commit, relative to the project (default: werf-giterminism.yaml)")
 	f.boolean(&r.Project.Loose, "loose-giterminism", "", "Let everything come from outside the commit: the environment, secrets, and configuration files of the work tree")
 	f.boolean(&r.Project.Dev, "dev", "", "Use the work tree as it is: changes and new files, less what .gitignore and --dev-ignore leave out")
+	f.noEffect(noBranch, "dev-branch")
 	f.list(&r.Project.DevIgnore, "dev-ignore", "WERF_DEV_IGNORE", "With --dev, leave files of this pattern as they are in the commit; repeatable")
 	f.str(&r.Project.Env, "env", "The environment's name, .Env in templates and .Values.werf.env in the chart")
+	f.str(&r.renderPath, "config-render-path", "Write werf.yaml with its templates executed to this file, too")
 	f.boolean(&r.debug, "debug-templates", "", "Print what the debug functions of templates are given, on standard error")
 }
 
@@ -152,11 +151,8 @@ func (r *runFlags) running(f *flags) {
 	f.reads("parallel-tasks-limit", "WERF_PARALLEL_TASKS_LIMIT")
 	f.boolean(&r.parallel, "parallel", "p", "Build images in parallel")
 	f.boolean(&r.RequireBuilt, "require-built-images", "Z", "Fail where an image would have to be built")
-	f.progressFlag(r)
-}
-
-func (f *flags) progressFlag(r *runFlags) {
-	f.StringVar(&r.progress, "progress", "auto", "How progress is shown: auto, plain or tty")
+	r.howRun(f)
+	r.log.add(f)
 }
 
 // saves adds the flags of verbs that can write a build report.
@@ -172,6 +168,13 @@ func (r *runFlags) uses(f *flags) {
 
 // options checks what flags alone cannot say.
 func (r *runFlags) options(images []string) (pipeline.Options, error) {
+	if err := r.log.check(); err != nil {
+		return r.Options, err
+	}
+	if w := r.log.explain(); w != nil {
+		r.Project.KeyTrace = w
+	}
+	r.render()
 	r.Project.Images = images
 	if r.debug {
 		r.Project.TemplateDebug = os.Stderr

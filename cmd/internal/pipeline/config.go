@@ -47,6 +47,13 @@ func ConfigImages(ctx context.Context, o planner.Options) (_ []ConfigImage, err 
 	return out, nil
 }
 
+// RenderTo lets the run write the rendered configuration to a file, which is then
+// no part of the project.
+func RenderTo(path string, o *planner.Options) {
+	o.Outputs = append(o.Outputs, path)
+	o.Rendered = func(text []byte) error { return replaceFile(path, text) }
+}
+
 // ConfigText is the rendered configuration: all of it, or the documents of the
 // chosen images.
 func ConfigText(ctx context.Context, o planner.Options) (_ []byte, err error) {

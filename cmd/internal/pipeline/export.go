@@ -16,12 +16,14 @@ import (
 type ExportOptions struct {
 	Tags   []string // templates, see expandTag
 	Labels map[string]string
+	// NotFinal exports images with final: false, too.
+	NotFinal bool
 }
 
 // Export makes the chosen final images and publishes each under every tag. No tag
 // moves before all images are where they will be.
 func Export(ctx context.Context, o Options, e ExportOptions) (_ *Report, err error) {
-	o.Project.FinalOnly = true
+	o.Project.FinalOnly = !e.NotFinal
 	r, err := open(ctx, o)
 	if err != nil {
 		return nil, err

@@ -1,12 +1,15 @@
 package pipeline
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 
 	"slipway/planner"
+	"slipway/planner/diag"
 	"slipway/planner/dockerfile"
 	"slipway/planner/werfyaml"
 	"slipway/stages"
@@ -22,16 +25,21 @@ func (r *run) how(image *planner.Image, world *dockerfile.World, build *stages.B
 		host, ip, _ := strings.Cut(entry, ":")
 		world.Hosts = append(world.Hosts, llb.HostIP{Host: host, IP: net.ParseIP(ip)})
 	}
-	switch image.How.Network {
+	network := cmp.Or(r.options.Network, image.How.Network)
+	switch network {
 	case "", "default":
 	case "none":
 		world.Network = pb.NetMode_NONE
 	case "host":
 		world.Network, build.HostNetwork = pb.NetMode_HOST, true
 	default:
-		return fmt.Errorf("network %q is not known: it can be default, none or host", image.How.Network)
+		return fmt.Errorf("network %q is not known: it can be default, none or host", network)
 	}
 	build.SSH = sshOf(image.How.SSH)
+	if keys := r.options.SSHKeys; len(keys) > 0 {
+		build.SSH = slices.DeleteFunc(build.SSH, func(s stages.SSH) bool { return s.ID == defaultAgent })
+		build.SSH = append(build.SSH, stages.SSH{ID: defaultAgent, Paths: keys})
+	}
 	for _, s := range image.How.Secrets {
 		data, err := r.secret(s)
 		if err != nil {
@@ -41,6 +49,22 @@ func (r *run) how(image *planner.Image, world *dockerfile.World, build *stages.B
 			build.Secrets = map[string][]byte{}
 		}
 		build.Secrets[s.ID] = data
+	}
+	return nil
+}
+
+// defaultAgent is the ssh agent of a RUN that names none.
+const defaultAgent = "default"
+
+// checkHow refuses options that would fail in a build, before there is one.
+func checkHow(o Options) error {
+	if !slices.Contains([]string{"", "default", "none", "host"}, o.Network) {
+		return &diag.Diagnostic{Message: fmt.Sprintf("--backend-network %q is not known", o.Network), Advice: "it can be default, none or host"}
+	}
+	for _, key := range o.SSHKeys {
+		if _, err := os.Stat(key); err != nil {
+			return &diag.Diagnostic{Message: fmt.Sprintf("--ssh-key: %v", err), Advice: "name a file with a private key"}
+		}
 	}
 	return nil
 }

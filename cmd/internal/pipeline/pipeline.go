@@ -34,6 +34,12 @@ type Options struct {
 	// RequireBuilt makes a missing image an error instead of a build.
 	RequireBuilt bool
 	BuildReport  BuildReportOptions
+	// Network is how RUNs reach the network, default, none or host, whatever
+	// werf.yaml says; "" leaves it to that.
+	Network string
+	// SSHKeys are files of private keys that RUNs may use as the ssh agent named
+	// default.
+	SSHKeys []string
 	// StateDir is where layouts and BuildKit's state are; "" is the XDG state
 	// directory.
 	StateDir string
@@ -78,6 +84,9 @@ func open(ctx context.Context, o Options) (*run, error) {
 	session, err := oci.NewSession(o.Registry)
 	if err != nil {
 		return nil, &diag.Diagnostic{Message: err.Error()}
+	}
+	if err := checkHow(o); err != nil {
+		return nil, err
 	}
 	report, err := o.BuildReport.path()
 	if err != nil && (o.BuildReport.Save || o.BuildReport.Use) {

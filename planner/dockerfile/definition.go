@@ -66,6 +66,7 @@ func canonical(def *llb.Definition, project images) (*llb.Definition, error) {
 			if strings.HasPrefix(src.Identifier, localScheme) {
 				src.Attrs = nil
 			}
+			delete(src.Attrs, pb.AttrKnownSSHHosts) // how a host is known, not what it holds
 			project.byKey(src)
 		}
 		if exec := op.GetExec(); exec != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"slipway/engine"
 	"slipway/planner/diag"
 
 	"github.com/containerd/platforms"
@@ -37,9 +38,10 @@ func diagnose(in Input, err error) error {
 		if len(loc.Locations) > 0 && len(loc.Locations[0]) > 0 {
 			start := loc.Locations[0][0].Start
 			d.Line, d.Column = start.Line, start.Character+1
-			d.Source = line(in.Text, d.Line)
+			d.Source = engine.Redact(line(in.Text, d.Line))
 		}
 	}
+	d.Message = engine.Redact(d.Message)
 	var resolve *resolveError
 	if errors.As(err, &resolve) {
 		return &solveError{diagnostic: &d, cause: err}

@@ -23,6 +23,8 @@ type expansion struct {
 	// needsBase is set when a path that is read from the context depends on a
 	// variable that the Dockerfile does not define: the base decides what is read.
 	needsBase bool
+	// hidden are replacements that keep the conversion from asking ssh hosts.
+	hidden []substitution
 }
 
 // variables are the variables whose values the Dockerfile itself decides.
@@ -197,6 +199,7 @@ func (w *walker) command(cmd instructions.Command, vars variables) {
 		}
 	case *instructions.AddCommand:
 		readsContext = func(word string) bool { return slices.Contains(c.SourcePaths, word) }
+		w.out.hidden = append(w.out.hidden, w.hiddenWords(c, vars)...)
 	case *instructions.RunCommand:
 		readsContext = func(word string) bool { return mountsFromContext(c, word) }
 	}

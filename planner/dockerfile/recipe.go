@@ -63,7 +63,7 @@ type Input struct {
 	// the key. Both are empty if there is nothing to change.
 	Edit    func(config []byte) ([]byte, error)
 	EditKey string
-	// Lock pins base images; nil leaves them floating.
+	// Lock pins base images and remote files; nil leaves them floating.
 	Lock *lock.File
 	// Bases is asked for a base's config only if the base decides which files
 	// are read.
@@ -78,6 +78,9 @@ type Recipe struct {
 	Key engine.Key
 	// Bases are the base images, normalised, sorted; without those of the project.
 	Bases []string
+	// Remotes are what ADDs fetch and neither the Dockerfile nor the lock file
+	// pins, sorted by name.
+	Remotes []Remote
 	// Config is the image's config as planned: what an image made from this one is
 	// planned on.
 	Config []byte
@@ -121,7 +124,9 @@ func Plan(ctx context.Context, in Input) (*Recipe, error) {
 		resolver.env = in.Bases
 	}
 	r := &Recipe{in: in}
-	def, config, _, err := convert(ctx, in, project, World{Builder: builderStandIn}, resolver, r.warn)
+	offline := in
+	offline.Text = substitute(in.Text, exp.hidden)
+	def, config, _, err := convert(ctx, offline, project, World{Builder: builderStandIn}, resolver, r.warn)
 	if err != nil {
 		return nil, diagnose(in, err)
 	}
@@ -139,6 +144,9 @@ func Plan(ctx context.Context, in Input) (*Recipe, error) {
 		if ok && !project.has(name) {
 			r.Bases = append(r.Bases, name)
 		}
+	}
+	if def, r.Remotes, err = pinRemotes(in, def, srcs); err != nil {
+		return nil, err
 	}
 	slices.Sort(r.Bases)
 	r.Bases = slices.Compact(r.Bases)
@@ -203,6 +211,9 @@ func (r *Recipe) Solvable(ctx context.Context, world World) (*Solvable, error) {
 	}
 	srcs, err := sources(def)
 	if err != nil {
+		return nil, err
+	}
+	if def, _, err = pinRemotes(r.in, def, srcs); err != nil {
 		return nil, err
 	}
 	reads, follow, err := readsOf(srcs)

@@ -78,8 +78,7 @@ type Recipe struct {
 	Key engine.Key
 	// Bases are the base images, normalised, sorted; without those of the project.
 	Bases []string
-	// Remotes are what ADDs fetch and neither the Dockerfile nor the lock file
-	// pins, sorted by name.
+	// Remotes are what ADDs fetch and the Dockerfile does not pin, sorted by name.
 	Remotes []Remote
 	// Config is the image's config as planned: what an image made from this one is
 	// planned on.
@@ -309,5 +308,5 @@ func (r *Recipe) warn(rule, _, _, message string, location []parser.Range) {
 	if len(location) > 0 {
 		at = fmt.Sprintf("%s:%d", at, location[0].Start.Line)
 	}
-	r.Warnings = append(r.Warnings, fmt.Sprintf("%s: %s (%s)", at, message, rule))
+	r.Warnings = append(r.Warnings, fmt.Sprintf("%s: %s (%s)", at, engine.Redact(message), rule))
 }

@@ -16,13 +16,14 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Remote is a file or a git repository that an ADD fetches and nothing pins:
-// neither a checksum, nor a full commit id, nor the lock file.
+// Remote is a file or a git repository that an ADD fetches and the Dockerfile
+// pins neither by a checksum nor by a full commit id.
 type Remote struct {
 	Name string // in the lock file and in messages: without credentials
 	URL  string // as the Dockerfile has it; a repository's is without the ref
 	Git  bool
 	Ref  string // of a repository: a branch, a tag, either in full or not; "" is the default branch
+	Pin  string // the checksum or the commit that the lock file has; "" without a lock file
 
 	Dockerfile string
 	Line       int // of an ADD that fetches it; 0 when not known
@@ -60,8 +61,9 @@ func remoteOf(src *pb.SourceOp) (r Remote, ok bool) {
 	return Remote{}, false
 }
 
-// pin makes a source fetch what the lock file says, and nothing else.
-func pin(src *pb.SourceOp, r Remote, entry lock.Remote) bool {
+// pin makes a source fetch what the lock file says, and nothing else. It is not ok
+// if the lock file does not say.
+func (r *Remote) pin(src *pb.SourceOp, entry lock.Remote) (ok bool) {
 	if src.Attrs == nil {
 		src.Attrs = map[string]string{}
 	}
@@ -78,11 +80,12 @@ func pin(src *pb.SourceOp, r Remote, entry lock.Remote) bool {
 	default:
 		return false
 	}
+	r.Pin = entry.ID()
 	return true
 }
 
-// pinRemotes pins what ADDs fetch as the lock file says. Without one it returns
-// what floats, sorted by name; with one, a remote that the file lacks is an error.
+// pinRemotes pins what ADDs fetch as the lock file says, if there is one: then a
+// remote that it lacks is an error. It returns the remotes, sorted by name.
 func pinRemotes(in Input, def *llb.Definition, srcs []*pb.SourceOp) (*llb.Definition, []Remote, error) {
 	if !slices.ContainsFunc(srcs, func(src *pb.SourceOp) bool { _, ok := remoteOf(src); return ok }) {
 		return def, nil, nil
@@ -91,29 +94,32 @@ func pinRemotes(in Input, def *llb.Definition, srcs []*pb.SourceOp) (*llb.Defini
 	if err != nil {
 		return nil, nil, err
 	}
-	var floating []Remote
+	var remotes []Remote
+	var missing diag.List
+	text := diag.NewSource(in.Path, []byte(engine.Redact(string(in.Text))))
 	def, err = rewrite(def, func(op *pb.Op) {
 		src := op.GetSource()
 		if src == nil {
 			return
 		}
 		r, ok := remoteOf(src)
-		if !ok || in.Lock != nil && pin(src, r, in.Lock.Remotes[r.Name]) {
+		if !ok {
 			return
 		}
 		r.Dockerfile, r.Line = in.Path, lines[src.Identifier]
-		floating = append(floating, r)
+		if in.Lock != nil && !r.pin(src, in.Lock.Remotes[r.Name]) {
+			missing.Add(text.Pos(r.Line, 0).Errorf("%s is not in %s: run slipway lock and commit the file", r.Name, lock.FileName))
+		}
+		remotes = append(remotes, r)
 	})
-	if err != nil || in.Lock == nil {
-		slices.SortFunc(floating, func(a, b Remote) int { return strings.Compare(a.Name, b.Name) })
-		return def, floating, err
+	if err == nil {
+		err = missing.Err()
 	}
-	var missing diag.List
-	text := diag.NewSource(in.Path, []byte(engine.Redact(string(in.Text))))
-	for _, r := range floating {
-		missing.Add(text.Pos(r.Line, 0).Errorf("%s is not in %s: run slipway lock and commit the file", r.Name, lock.FileName))
+	if err != nil {
+		return nil, nil, err
 	}
-	return def, nil, missing.Err()
+	slices.SortFunc(remotes, func(a, b Remote) int { return strings.Compare(a.Name, b.Name) })
+	return def, remotes, nil
 }
 
 // addLines are the lines of the instructions that use each source.

@@ -65,8 +65,8 @@ func TestRemotes(t *testing.T) {
 			if again := plan(t, remoteInput(t, c.add, map[string]lock.Remote{c.name: entries[0]})); a.Key != again.Key {
 				t.Error("another entry of the lock file changes the key")
 			}
-			if a.Key == b.Key || a.Key == floats.Key || len(a.Remotes) > 0 {
-				t.Errorf("keys %s, %s and %s; still floating: %v", floats.Key, a.Key, b.Key, a.Remotes)
+			if a.Key == b.Key || a.Key == floats.Key || len(a.Remotes) != 1 || a.Remotes[0].Pin != entries[0].ID() {
+				t.Errorf("keys %s, %s and %s; remotes %v", floats.Key, a.Key, b.Key, a.Remotes)
 			}
 			if strings.Contains(c.url, "invalid") {
 				return // the conversion for the build asks the host for its key

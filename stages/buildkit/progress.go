@@ -78,13 +78,18 @@ func (p *progress) vertex(v *client.Vertex) {
 		st.done, st.failed = true, v.Error != ""
 		e := engine.Event{Kind: engine.EventStep, Step: st.name, StepDone: true, Cached: v.Cached}
 		if v.Error != "" {
-			e.Err = errors.New(v.Error)
+			e.Err = errors.New(engine.Redact(v.Error))
 		}
 		p.emit(e)
 	}
 }
 
-func (p *progress) emit(e engine.Event) { engine.Emit(p.ctx, e) }
+// emit shows no credentials: the URL of an ADD is in the name of its step, and in
+// what git says.
+func (p *progress) emit(e engine.Event) {
+	e.Step, e.Text = engine.Redact(e.Step), engine.Redact(e.Text)
+	engine.Emit(p.ctx, e)
+}
 
 // log keeps the last lines of a step's output.
 func (s *step) log(text string) {
@@ -99,7 +104,7 @@ func (s *step) log(text string) {
 // explain turns a failed solve into an error with the place in the Dockerfile
 // and the end of the failing step's output.
 func (p *progress) explain(image string, err error) error {
-	e := &stages.SolveError{Image: image, Err: errors.New(cause(err))}
+	e := &stages.SolveError{Image: image, Err: errors.New(engine.Redact(cause(err)))}
 	for _, src := range errdefs.Sources(err) {
 		if src.Info == nil || len(src.Ranges) == 0 {
 			continue
@@ -108,7 +113,7 @@ func (p *progress) explain(image string, err error) error {
 		lines := strings.Split(string(src.Info.Data), "\n")
 		first, last := int(src.Ranges[0].Start.Line), int(src.Ranges[len(src.Ranges)-1].End.Line)
 		if first >= 1 && last >= first && last <= len(lines) {
-			e.Line, e.Text = first, strings.TrimRight(strings.Join(lines[first-1:last], "\n"), "\r\n")
+			e.Line, e.Text = first, engine.Redact(strings.TrimRight(strings.Join(lines[first-1:last], "\n"), "\r\n"))
 		}
 	}
 	var vertex *errdefs.VertexError
@@ -127,6 +132,9 @@ func (p *progress) explain(image string, err error) error {
 			e.Tail = append(e.Tail, failed.partial)
 		}
 		e.Tail = e.Tail[max(0, len(e.Tail)-tailLines):]
+		for i, line := range e.Tail {
+			e.Tail[i] = engine.Redact(line)
+		}
 	}
 	return e
 }

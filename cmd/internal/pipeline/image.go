@@ -3,8 +3,6 @@ package pipeline
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 
 	"slipway/engine"
 	"slipway/oci"
@@ -54,7 +52,7 @@ func (r *run) build(image *planner.Image, b *planner.Build) *engine.Node {
 		recipe := func(ctx context.Context, made []stages.Image) (stages.Build, error) {
 			return r.solvable(ctx, image, b, made)
 		}
-		return &engine.Node{ID: id, Kind: "build", Needs: needs, Stage: stages.NewBuild(r.repo, b.Key, recipe, r.solver)}
+		return &engine.Node{ID: id, Kind: "build", Needs: needs, Stage: stages.NewBuild(r.repo, b.Key, recipe, lockedSolver{r.solver, b.Recipe.Remotes})}
 	})
 }
 
@@ -104,23 +102,6 @@ func (r *run) solvable(ctx context.Context, image *planner.Image, b *planner.Bui
 	}
 	out.Definition, out.Config, out.BaseConfig, out.Contexts = s.Definition, s.Config, s.BaseConfig, s.Contexts
 	return out, nil
-}
-
-// noteFloating says once, and only in a run that builds, which bases are another
-// image whenever their tags move.
-func (r *run) noteFloating(ctx context.Context) {
-	r.floating.Do(func() {
-		var names []string
-		for _, base := range r.wantedBases() {
-			if !strings.Contains(base.name, "@") {
-				names = append(names, base.name)
-			}
-		}
-		if len(names) > 0 {
-			slices.Sort(names)
-			engine.Emit(ctx, engine.Event{Kind: engine.EventNote, Text: "base images float with their tags; slipway lock pins them: " + strings.Join(names, ", ")})
-		}
-	})
 }
 
 // labelled is the node of the image with labels added, which is the image's own

@@ -12,27 +12,28 @@ import (
 	"slices"
 	"strings"
 
+	"slipway/cmd/internal/remote"
+	"slipway/engine"
 	"slipway/planner/diag"
 	"slipway/planner/lock"
 
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 )
 
 // LockOptions are what lock takes beside Options.
 type LockOptions struct {
-	// Update resolves bases anew that the file has: those named, or all.
+	// Update resolves what the file has anew: what is named, or all.
 	Update bool
 	Names  []string
 	// Check compares the file with what names stand for now, and writes nothing.
 	Check bool
 }
 
-// LockChange is a base whose entry is not what it was.
+// LockChange is a base or a remote whose entry is not what it was.
 type LockChange struct {
 	Name     string
-	Old, New string // digests; "" where there is no entry
+	Old, New string // digests or commits; "" where there is no entry
 }
 
 // Lock writes the project's lock file, or checks it, and tells what changed. The
@@ -53,26 +54,32 @@ func Lock(ctx context.Context, o Options, l LockOptions) (_ []LockChange, err er
 	if err != nil {
 		return nil, err
 	}
-	wanted := r.wantedBases()
-	again, err := l.again(wanted)
-	if err != nil {
+	bases, remotes := r.wantedBases(), r.wantedRemotes()
+	if err := l.checkNames(bases, remotes); err != nil {
 		return nil, err
 	}
-	file := &lock.File{Bases: map[string]lock.Base{}}
-	var missing []wantedBase
-	for _, w := range wanted {
-		if kept, ok := old.Bases[w.name]; ok && !l.Check && !again[w.name] {
+	file := &lock.File{Bases: map[string]lock.Base{}, Remotes: map[string]lock.Remote{}}
+	bases = slices.DeleteFunc(bases, func(w wantedBase) bool {
+		kept, ok := old.Bases[w.name]
+		if ok = ok && !l.again(w.is); ok {
 			file.Bases[w.name] = kept
-			continue
 		}
-		missing = append(missing, w)
-	}
-	resolved, err := r.lockBases(ctx, missing)
-	if err != nil {
+		return ok
+	})
+	remotes = slices.DeleteFunc(remotes, func(w wantedRemote) bool {
+		kept, ok := old.Remotes[w.Name]
+		if ok = ok && (kept.Commit != "") == w.Git && !l.again(w.is); ok {
+			file.Remotes[w.Name] = kept
+		}
+		return ok
+	})
+	if err := r.lockBases(ctx, bases, file); err != nil {
 		return nil, err
 	}
-	maps.Copy(file.Bases, resolved)
-	changes := lockChanges(old, file)
+	if err := r.lockRemotes(ctx, remotes, file); err != nil {
+		return nil, err
+	}
+	changes := append(lockChanges(old.Bases, file.Bases), lockChanges(old.Remotes, file.Remotes)...)
 	if l.Check || len(changes) == 0 {
 		return changes, nil
 	}
@@ -83,91 +90,110 @@ func Lock(ctx context.Context, o Options, l LockOptions) (_ []LockChange, err er
 	return changes, replaceFile(path, text)
 }
 
-// again is the set of bases to resolve anew.
-func (l LockOptions) again(wanted []wantedBase) (map[string]bool, error) {
-	again := map[string]bool{}
-	for _, w := range wanted {
-		again[w.name] = l.Update && (len(l.Names) == 0 || slices.ContainsFunc(l.Names, w.is))
+// again tells whether an entry that the file has is resolved anew.
+func (l LockOptions) again(is func(name string) bool) bool {
+	return l.Check || l.Update && (len(l.Names) == 0 || slices.ContainsFunc(l.Names, is))
+}
+
+// checkNames refuses a name that nothing has.
+func (l LockOptions) checkNames(bases []wantedBase, remotes []wantedRemote) error {
+	var known []string
+	for _, w := range bases {
+		known = append(known, w.name)
+	}
+	for _, w := range remotes {
+		known = append(known, w.Name)
 	}
 	for _, name := range l.Names {
-		if !slices.ContainsFunc(wanted, func(w wantedBase) bool { return w.is(name) }) {
-			return nil, &diag.Diagnostic{Message: fmt.Sprintf("no image is made from %q", name), Advice: "slipway plan shows the bases"}
+		if slices.ContainsFunc(bases, func(w wantedBase) bool { return w.is(name) }) ||
+			slices.ContainsFunc(remotes, func(w wantedRemote) bool { return w.is(name) }) {
+			continue
+		}
+		return &diag.Diagnostic{
+			Message: fmt.Sprintf("no image is made from %q", engine.Redact(name)),
+			Advice:  "what can be named is " + strings.Join(known, ", "),
 		}
 	}
-	return again, nil
-}
-
-// wantedBase is a base that some build of the project is made from.
-type wantedBase struct {
-	name     string
-	platform ocispec.Platform // one that it is used for
-}
-
-// is tells whether people mean this base by a name: node, node:22 or all of it.
-func (w wantedBase) is(name string) bool {
-	return w.name == name || w.name == name+":latest" || strings.HasSuffix(w.name, "/"+name) || strings.HasSuffix(w.name, "/"+name+":latest")
-}
-
-func (r *run) wantedBases() []wantedBase {
-	var out []wantedBase
-	for _, image := range r.plan.Images {
-		for _, b := range image.Builds {
-			for _, name := range b.Recipe.Bases {
-				if !slices.ContainsFunc(out, func(w wantedBase) bool { return w.name == name }) {
-					out = append(out, wantedBase{name: name, platform: b.Platform})
-				}
-			}
-		}
-	}
-	return out
+	return nil
 }
 
 // lockBases asks registries what the bases stand for now.
-func (r *run) lockBases(ctx context.Context, wanted []wantedBase) (map[string]lock.Base, error) {
-	entries := make([]lock.Base, len(wanted))
+func (r *run) lockBases(ctx context.Context, wanted []wantedBase, file *lock.File) error {
+	entries, err := resolveAll(ctx, wanted, func(ctx context.Context, w wantedBase) (lock.Base, error) {
+		dgst, config, err := r.bases.ResolveImage(ctx, w.name, w.platform)
+		if err != nil {
+			return lock.Base{}, err
+		}
+		var img dockerspec.DockerOCIImage
+		if err := json.Unmarshal(config, &img); err != nil {
+			return lock.Base{}, fmt.Errorf("reading the config of %s: %w", w.name, err)
+		}
+		return lock.Base{Digest: dgst, OnBuild: img.Config.OnBuild}, nil
+	})
+	for i, entry := range entries {
+		// The Dockerfile pins a base by itself that it gives by digest.
+		if name := wanted[i].name; !strings.Contains(name, "@") || len(entry.OnBuild) > 0 {
+			file.Bases[name] = entry
+		}
+	}
+	return err
+}
+
+// lockRemotes asks servers what the remotes are now.
+func (r *run) lockRemotes(ctx context.Context, wanted []wantedRemote, file *lock.File) error {
+	entries, err := resolveAll(ctx, wanted, func(ctx context.Context, w wantedRemote) (entry lock.Remote, err error) {
+		resolver := remote.Resolver{Dir: r.plan.Source.Dir(), Secret: func(id string) ([]byte, bool, error) {
+			for _, s := range w.secrets {
+				if s.ID == id {
+					value, err := r.secret(s)
+					return value, true, err
+				}
+			}
+			return nil, false, nil
+		}}
+		if w.Git {
+			entry.Commit, err = resolver.Commit(ctx, w.Remote)
+		} else {
+			entry.Digest, err = resolver.Digest(ctx, w.Remote)
+		}
+		return entry, err
+	})
+	for i, entry := range entries {
+		file.Remotes[wanted[i].Name] = entry
+	}
+	return err
+}
+
+// resolveAll resolves several names at once, eight at a time.
+func resolveAll[W, E any](ctx context.Context, wanted []W, resolve func(context.Context, W) (E, error)) ([]E, error) {
+	entries := make([]E, len(wanted))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
 	for i, w := range wanted {
-		group.Go(func() error {
-			dgst, config, err := r.bases.ResolveImage(ctx, w.name, w.platform)
-			if err != nil {
-				return err
-			}
-			var img dockerspec.DockerOCIImage
-			if err := json.Unmarshal(config, &img); err != nil {
-				return fmt.Errorf("reading the config of %s: %w", w.name, err)
-			}
-			entries[i] = lock.Base{Digest: dgst, OnBuild: img.Config.OnBuild}
-			return nil
+		group.Go(func() (err error) {
+			entries[i], err = resolve(ctx, w)
+			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	out := map[string]lock.Base{}
-	for i, w := range wanted {
-		// The Dockerfile pins a base by itself that it gives by digest.
-		if !strings.Contains(w.name, "@") || len(entries[i].OnBuild) > 0 {
-			out[w.name] = entries[i]
-		}
-	}
-	return out, nil
+	return entries, nil
 }
 
-func lockChanges(old, now *lock.File) []LockChange {
-	names := slices.Sorted(maps.Keys(old.Bases))
-	for name := range now.Bases {
-		if _, ok := old.Bases[name]; !ok {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
+// lockChanges compares the entries of a section, in the order of their names.
+func lockChanges[E interface {
+	Equal(E) bool
+	ID() string
+}](old, now map[string]E) []LockChange {
+	all := maps.Clone(now)
+	maps.Copy(all, old)
 	var changes []LockChange
-	for _, name := range names {
-		was, had := old.Bases[name]
-		is, has := now.Bases[name]
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		was, had := old[name]
+		is, has := now[name]
 		if had != has || !was.Equal(is) {
-			changes = append(changes, LockChange{Name: name, Old: was.Digest.String(), New: is.Digest.String()})
+			changes = append(changes, LockChange{Name: name, Old: was.ID(), New: is.ID()})
 		}
 	}
 	return changes

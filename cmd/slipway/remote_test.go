@@ -380,3 +380,11 @@ func TestLockOfPrivateRemotes(t *testing.T) {
 		t.Errorf("exit code %d, %s", r.Code, r.Stderr)
 	}
 }
+
+// A build is given the user's ssh agent if werf.yaml says so, not by itself.
+func TestRemoteOverSSHNeedsAnAgent(t *testing.T) {
+	repo := remoteProject(t, "ADD git@127.0.0.1:a.git#main /a")
+	if r := testenv.Slipway(t).Run(repo.Dir, nil, "build"); r.Code != 2 || !strings.Contains(r.Stderr, "write ssh: default in the image's section of werf.yaml") {
+		t.Errorf("exit code %d\n%s", r.Code, r.Stderr)
+	}
+}

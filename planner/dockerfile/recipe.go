@@ -99,6 +99,7 @@ type Solvable struct {
 	Definition *llb.Definition
 	Config     []byte
 	BaseConfig []byte // of the image that the target is based on; nil for scratch
+	SSH        string // the id of the ssh agent that an ADD of a repository needs; "" for none
 	// Contexts open the local sources that Definition names; each tells of errors
 	// of reading, which fsutil's sender would lose.
 	Contexts map[string]func(onError func(error)) fsutil.FS
@@ -250,7 +251,7 @@ func (r *Recipe) Solvable(ctx context.Context, world World) (*Solvable, error) {
 		return nil, err
 	}
 	return &Solvable{
-		Definition: def, Config: config, BaseConfig: baseConfig,
+		Definition: def, Config: config, BaseConfig: baseConfig, SSH: sshAgent(srcs),
 		Contexts: map[string]func(func(error)) fsutil.FS{
 			dockerui.DefaultLocalNameContext: func(onError func(error)) fsutil.FS { return r.in.Context.OnError(onError) },
 		},

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/solver/pb"
 	"github.com/moby/buildkit/util/gitutil"
 )
 
@@ -37,6 +38,16 @@ func shownSSH(u string) string {
 		}
 	}
 	return u
+}
+
+// sshAgent is the id of the ssh agent that BuildKit asks the client for.
+func sshAgent(srcs []*pb.SourceOp) string {
+	for _, src := range srcs {
+		if id := src.Attrs[pb.AttrMountSSHSock]; id != "" {
+			return id
+		}
+	}
+	return ""
 }
 
 // substitution replaces a word of an instruction.

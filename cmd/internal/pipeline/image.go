@@ -3,10 +3,12 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"slipway/engine"
 	"slipway/oci"
 	"slipway/planner"
+	"slipway/planner/diag"
 	"slipway/planner/dockerfile"
 	"slipway/stages"
 
@@ -99,6 +101,12 @@ func (r *run) solvable(ctx context.Context, image *planner.Image, b *planner.Bui
 	s, err := b.Recipe.Solvable(ctx, world)
 	if err != nil {
 		return stages.Build{}, err
+	}
+	if s.SSH != "" && !slices.ContainsFunc(out.SSH, func(agent stages.SSH) bool { return agent.ID == s.SSH }) {
+		return stages.Build{}, &diag.Diagnostic{
+			Message: fmt.Sprintf("image %q: an ADD fetches a repository over ssh, and no agent is given to the build", shown(image.Name)),
+			Advice:  "write ssh: " + s.SSH + " in the image's section of werf.yaml",
+		}
 	}
 	out.Definition, out.Config, out.BaseConfig, out.Contexts = s.Definition, s.Config, s.BaseConfig, s.Contexts
 	return out, nil

@@ -53,12 +53,13 @@ func (p *progress) status(s *client.SolveStatus) {
 	}
 	for _, l := range s.Logs {
 		if st := p.steps[l.Vertex]; st != nil {
-			st.log(string(l.Data))
-			p.emit(engine.Event{Kind: engine.EventLog, Step: st.name, Text: string(l.Data)})
+			text := engine.Redact(string(l.Data)) // git tells the URL of an ADD
+			st.log(text)
+			p.emit(engine.Event{Kind: engine.EventLog, Step: st.name, Text: text})
 		}
 	}
 	for _, w := range s.Warnings {
-		p.emit(engine.Event{Kind: engine.EventNote, Text: string(w.Short)})
+		p.emit(engine.Event{Kind: engine.EventNote, Text: engine.Redact(string(w.Short))})
 	}
 }
 
@@ -66,7 +67,7 @@ func (p *progress) status(s *client.SolveStatus) {
 func (p *progress) vertex(v *client.Vertex) {
 	st := p.steps[v.Digest]
 	if st == nil {
-		st = &step{name: v.Name}
+		st = &step{name: engine.Redact(v.Name)} // an ADD's holds its URL
 		p.steps[v.Digest] = st
 		p.order = append(p.order, st)
 	}
@@ -84,12 +85,7 @@ func (p *progress) vertex(v *client.Vertex) {
 	}
 }
 
-// emit shows no credentials: the URL of an ADD is in the name of its step, and in
-// what git says.
-func (p *progress) emit(e engine.Event) {
-	e.Step, e.Text = engine.Redact(e.Step), engine.Redact(e.Text)
-	engine.Emit(p.ctx, e)
-}
+func (p *progress) emit(e engine.Event) { engine.Emit(p.ctx, e) }
 
 // log keeps the last lines of a step's output.
 func (s *step) log(text string) {
@@ -132,9 +128,6 @@ func (p *progress) explain(image string, err error) error {
 			e.Tail = append(e.Tail, failed.partial)
 		}
 		e.Tail = e.Tail[max(0, len(e.Tail)-tailLines):]
-		for i, line := range e.Tail {
-			e.Tail[i] = engine.Redact(line)
-		}
 	}
 	return e
 }

@@ -106,6 +106,9 @@ func TestProgress(t *testing.T) {
 		{"output of nothing known", []*client.SolveStatus{logs(copyStep, "lost\n")}, nil},
 		{"bytes", []*client.SolveStatus{transfer(0, 0, nil), transfer(1, 9, nil), transfer(9, 9, now)},
 			[]string{"bytes pushing layers 1/9 done=false", "bytes pushing layers 9/9 done=true"}},
+		{"credentials", []*client.SolveStatus{
+			vertexes(&client.Vertex{Digest: runStep, Name: "ADD https://u:p@h/a /a", Started: now, Completed: now, Error: "get https://u:p@h/a"}), logs(runStep, "from https://u:p@h/a\n"),
+		}, []string{"step ADD https://h/a /a done=false cached=false err=<nil>", "step ADD https://h/a /a done=true cached=false err=get https://h/a", `log ADD https://h/a /a "from https://h/a\n"`}},
 		{"warning", []*client.SolveStatus{{Warnings: []*client.VertexWarning{{Short: []byte("old syntax")}}}}, []string{"note old syntax"}},
 	}
 	for _, test := range tests {
@@ -168,7 +171,7 @@ func TestTail(t *testing.T) {
 }
 
 func TestExplain(t *testing.T) {
-	const dockerfile = "FROM a\nRUN one \\\n  two\r\nRUN three\n"
+	const dockerfile = "FROM a\nRUN one \\\n  two\r\nRUN three\nADD http://u:p@h/a /a\n"
 	at := func(err error, file string, lines ...int32) error {
 		src := &errdefs.Source{Info: &pb.SourceInfo{Filename: file, Data: []byte(dockerfile)}}
 		for i := 0; i < len(lines); i += 2 {
@@ -189,6 +192,7 @@ func TestExplain(t *testing.T) {
 		"one line":           {at(exit, "Dockerfile", 4, 4), want{"Dockerfile", "RUN three", exit.Error(), 4}},
 		"several lines":      {at(exit, "dir/Dockerfile", 2, 3), want{"dir/Dockerfile", "RUN one \\\n  two", exit.Error(), 2}},
 		"several ranges":     {at(exit, "Dockerfile", 2, 2, 3, 3), want{"Dockerfile", "RUN one \\\n  two", exit.Error(), 2}},
+		"credentials":        {at(errors.New("get http://u:p@h/a"), "Dockerfile", 5, 5), want{"Dockerfile", "ADD http://h/a /a", "get http://h/a", 5}},
 		"past the file":      {at(exit, "Dockerfile", 4, 99), want{"Dockerfile", "", exit.Error(), 0}},
 		"backwards":          {at(exit, "Dockerfile", 3, 2), want{"Dockerfile", "", exit.Error(), 0}},
 		"line 0":             {at(exit, "Dockerfile", 0, 0), want{"Dockerfile", "", exit.Error(), 0}},

@@ -17,7 +17,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -31,7 +33,8 @@ var epoch = time.Unix(1577836800, 0).UTC() // 2020-01-01
 // Result is what a process left behind.
 type Result struct {
 	Stdout, Stderr string
-	Code           int // exit code; -1 when a signal ended it
+	Code           int   // exit code; -1 when a signal ended it
+	MaxRSS         int64 // bytes of memory that the process had at most; 0 if not known
 }
 
 // Must fails the test, with all that the process said, unless it exited with 0.
@@ -53,12 +56,23 @@ func run(cmd *exec.Cmd) (Result, error) {
 	r := Result{Stdout: stdout.String(), Stderr: stderr.String(), Code: -1}
 	if cmd.ProcessState != nil {
 		r.Code = cmd.ProcessState.ExitCode()
+		if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+			r.MaxRSS = maxRSS(usage)
+		}
 	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		err = nil
 	}
 	return r, err
+}
+
+// maxRSS is in KiB everywhere but on macOS (getrusage(2)).
+func maxRSS(usage *syscall.Rusage) int64 {
+	if runtime.GOOS == "darwin" {
+		return int64(usage.Maxrss)
+	}
+	return int64(usage.Maxrss) << 10
 }
 
 // command runs a tool of the test's own preparations, which has to succeed, and

@@ -60,8 +60,9 @@ type Options struct {
 	Outputs []string
 	// ReadsChart says that the chart's files are going to be read.
 	ReadsChart bool
-	// NoLock plans as if there were no lock file: to write one.
-	NoLock bool
+	// Lock is used instead of the commit's lock file, to write that; nil is the
+	// commit's.
+	Lock *lock.File
 	// Bases answers for the rare Dockerfile whose base decides what is read.
 	Bases dockerfile.ConfigResolver
 	// KeyTrace gets every byte that enters a key; nil is off.
@@ -137,7 +138,7 @@ func Load(ctx context.Context, o Options) (_ *Plan, err error) {
 	if o.RepoName == "" {
 		o.RepoName = "localhost/" + p.Project
 	}
-	if !o.NoLock {
+	if p.Lock = o.Lock; p.Lock == nil {
 		if p.Lock, err = readLock(src.FS()); err != nil {
 			return nil, err
 		}
@@ -163,7 +164,7 @@ func Load(ctx context.Context, o Options) (_ *Plan, err error) {
 // so those that cannot do not stand in its way.
 func choose(config *werfyaml.Config, o Options) ([]werfyaml.Image, error) {
 	options := werfyaml.SelectOptions{FinalOnly: o.FinalOnly}
-	if !o.NoLock {
+	if o.Lock == nil {
 		return config.Select(o.Images, options)
 	}
 	all, _, err := config.Match(nil, options)

@@ -74,7 +74,7 @@ func (p *Project) role(name string, sections []werfyaml.Image, planned map[strin
 		return rule, !p.rules.Allows(rule, name) // else it is read from the work tree
 	}
 	switch {
-	case name == p.rulesName, name == lock.FileName && !o.NoLock:
+	case name == p.rulesName, name == lock.FileName && o.Lock == nil:
 		return mustBeCommitted, true
 	case name == p.name:
 		return from(giterminism.UncommittedConfig)

@@ -98,3 +98,33 @@ func layers(t *testing.T, registry *testenv.RegistryServer, ref string) []string
 	}
 	return out
 }
+
+// What a base's triggers want is locked with it: images that they copy from, and
+// what those bring in turn.
+func TestLockOfTriggers(t *testing.T) {
+	registry := testenv.Registry(t)
+	push := func(ref, content string, triggers ...string) {
+		registry.PushImage("library/"+ref, testenv.TreeImage(t, nil, map[string]string{content: content}, func(c *v1.Config) { c.OnBuild = triggers }))
+	}
+	push("tool:1", "tool")
+	push("base:1", "base", "COPY --from=tool:1 /tool /tool", "COPY other /other")
+	repo := testenv.GitRepo(t, map[string]string{
+		"werf.yaml":  "project: app\nconfigVersion: 1\n---\nimage: app\ndockerfile: Dockerfile\n",
+		"Dockerfile": "FROM base:1\n", "other": "other\n",
+	})
+	cli, mirror := testenv.Slipway(t), "--container-registry-mirror=http://"+registry.Host
+	cli.Run(repo.Dir, nil, "lock", mirror).Must(t)
+	text, err := os.ReadFile(repo.Path("werf.lock"))
+	if err != nil || !strings.Contains(string(text), "docker.io/library/tool:1:\n") {
+		t.Errorf("werf.lock: %v\n%s", err, text)
+	}
+	repo.Commit("lock")
+	cli.Run(repo.Dir, nil, "lock", "--check", mirror).Must(t)
+	if r := cli.Run(repo.Dir, nil, "lock", mirror).Must(t); r.Stdout != "" {
+		t.Errorf("a second lock changes %s", r.Stdout)
+	}
+	cli.Run(repo.Dir, nil, "export", "--repo", registry.Host+"/app", "--tag", registry.Host+"/app:one", mirror).Must(t)
+	if n := len(layers(t, registry, "app:one")); n != 3 {
+		t.Errorf("%d layers, want the base's and those of two triggers", n)
+	}
+}

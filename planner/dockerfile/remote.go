@@ -107,7 +107,7 @@ func pinRemotes(in Input, def *llb.Definition, srcs []*pb.SourceOp) (*llb.Defini
 			return
 		}
 		r.Dockerfile, r.Line = in.Path, lines[src.Identifier]
-		if in.Lock != nil && !r.pin(src, in.Lock.Remotes[r.Name]) {
+		if in.Lock != nil && !r.pin(src, in.Lock.Remotes[r.Name]) && !in.Lock.Draft {
 			missing.Add(text.Pos(r.Line, 0).Errorf("%s is not in %s: run slipway lock and commit the file", r.Name, lock.FileName))
 		}
 		remotes = append(remotes, r)

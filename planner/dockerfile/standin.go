@@ -95,7 +95,7 @@ func lockedBase(f *lock.File, ref string) (lock.Base, error) {
 	if strings.Contains(ref, "@") {
 		return lock.Base{OnBuild: base.OnBuild}, nil
 	}
-	if !ok {
+	if !ok && !f.Draft {
 		return lock.Base{}, fmt.Errorf("base image %s is not in %s: run slipway lock and commit the file", ref, lock.FileName)
 	}
 	return base, nil

@@ -14,6 +14,7 @@ import (
 
 	"slipway/cmd/internal/remote"
 	"slipway/engine"
+	"slipway/planner"
 	"slipway/planner/diag"
 	"slipway/planner/lock"
 
@@ -39,7 +40,8 @@ type LockChange struct {
 // Lock writes the project's lock file, or checks it, and tells what changed. The
 // file is that of the work tree: it is there to be committed.
 func Lock(ctx context.Context, o Options, l LockOptions) (_ []LockChange, err error) {
-	o.Project.NoLock = true
+	file := &lock.File{Draft: true, Bases: map[string]lock.Base{}, Remotes: map[string]lock.Remote{}}
+	o.Project.Lock = file
 	r, err := open(ctx, o)
 	if err != nil {
 		return nil, err
@@ -54,30 +56,16 @@ func Lock(ctx context.Context, o Options, l LockOptions) (_ []LockChange, err er
 	if err != nil {
 		return nil, err
 	}
-	bases, remotes := r.wantedBases(), r.wantedRemotes()
-	if err := l.checkNames(bases, remotes); err != nil {
+	if err := l.checkNames(r.wantedBases(), r.wantedRemotes()); err != nil {
 		return nil, err
 	}
-	file := &lock.File{Bases: map[string]lock.Base{}, Remotes: map[string]lock.Remote{}}
-	bases = slices.DeleteFunc(bases, func(w wantedBase) bool {
-		kept, ok := old.Bases[w.name]
-		if ok = ok && !l.again(w.is); ok {
-			file.Bases[w.name] = kept
+	for more := true; more; {
+		if err := r.extend(ctx, l, old, file); err != nil {
+			return nil, err
 		}
-		return ok
-	})
-	remotes = slices.DeleteFunc(remotes, func(w wantedRemote) bool {
-		kept, ok := old.Remotes[w.Name]
-		if ok = ok && (kept.Commit != "") == w.Git && !l.again(w.is); ok {
-			file.Remotes[w.Name] = kept
+		if more, err = r.triggered(ctx, file); err != nil {
+			return nil, err
 		}
-		return ok
-	})
-	if err := r.lockBases(ctx, bases, file); err != nil {
-		return nil, err
-	}
-	if err := r.lockRemotes(ctx, remotes, file); err != nil {
-		return nil, err
 	}
 	changes := append(lockChanges(old.Bases, file.Bases), lockChanges(old.Remotes, file.Remotes)...)
 	if l.Check || len(changes) == 0 {
@@ -88,6 +76,54 @@ func Lock(ctx context.Context, o Options, l LockOptions) (_ []LockChange, err er
 		return nil, err
 	}
 	return changes, replaceFile(path, text)
+}
+
+// extend adds to the file what the plan wants and the file lacks: as the old file
+// has it, or as it is now.
+func (r *run) extend(ctx context.Context, l LockOptions, old, file *lock.File) error {
+	bases := slices.DeleteFunc(r.wantedBases(), func(w wantedBase) bool {
+		if _, done := file.Bases[w.name]; done {
+			return true
+		}
+		kept, ok := old.Bases[w.name]
+		if ok = ok && !l.again(w.is); ok {
+			file.Bases[w.name] = kept
+		}
+		return ok
+	})
+	remotes := slices.DeleteFunc(r.wantedRemotes(), func(w wantedRemote) bool {
+		kept, ok := old.Remotes[w.Name]
+		if ok = ok && (kept.Commit != "") == w.Git && !l.again(w.is); ok {
+			file.Remotes[w.Name] = kept
+		}
+		return ok
+	})
+	if err := r.lockBases(ctx, bases, file); err != nil {
+		return err
+	}
+	return r.lockRemotes(ctx, remotes, file)
+}
+
+// triggered plans again if bases turned out to have ONBUILD triggers: they are part
+// of the Dockerfiles that use them, and can want more. It tells whether they do.
+func (r *run) triggered(ctx context.Context, file *lock.File) (bool, error) {
+	known := func() bool {
+		return !slices.ContainsFunc(r.wantedBases(), func(w wantedBase) bool {
+			_, ok := file.Bases[w.name]
+			return !ok && !strings.Contains(w.name, "@")
+		}) && len(r.wantedRemotes()) == 0
+	}
+	triggers := func(b lock.Base) bool { return len(b.OnBuild) > 0 }
+	if !slices.ContainsFunc(slices.Collect(maps.Values(file.Bases)), triggers) {
+		return false, nil
+	}
+	plan, err := planner.Load(ctx, r.options.Project)
+	if err != nil {
+		return false, err
+	}
+	err = r.plan.Close()
+	r.plan = plan
+	return !known(), err
 }
 
 // again tells whether an entry that the file has is resolved anew.

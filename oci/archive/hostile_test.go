@@ -150,7 +150,7 @@ func TestDamagedSegments(t *testing.T) {
 		damaged := [][]byte{append(bytes.Clone(whole), whole[:offsets[2]]...)}
 		for i, begin := range offsets[:len(offsets)-1] {
 			damaged = append(damaged, whole[:begin+1], whole[:begin+30])
-			for _, at := range []int64{0, 5, 16, 23, 30, 124, (offsets[i+1] - begin) / 2} {
+			for _, at := range []int64{0, 16, 30, 124, (offsets[i+1] - begin) / 2} {
 				if begin+at < int64(len(whole)) {
 					data := bytes.Clone(whole)
 					data[begin+at] ^= 0xff
@@ -178,7 +178,7 @@ func TestDamagedSegments(t *testing.T) {
 }
 
 // fetchAll tells whether all can be read; what can be read has to be right.
-func (s *sample) fetchAll(t *testing.T, r *Reader) bool {
+func (s *sample) fetchAll(t testing.TB, r *Reader) bool {
 	all := true
 	for _, desc := range s.plan {
 		rc, err := r.Fetch(t.Context(), desc)
@@ -233,54 +233,82 @@ func TestFetchChecks(t *testing.T) {
 	}
 }
 
-// Nothing that is called an archive may do worse than fail, nor a .part worse
-// than be of no use.
-func FuzzArchive(f *testing.F) {
-	s := newSample(f)
-	s.plan = slices.DeleteFunc(s.plan, func(d ocispec.Descriptor) bool { return d.Size > 1000 })
+// Nothing that is called an archive may do worse than fail.
+func FuzzOpen(f *testing.F) {
+	s := newSmallSample(f)
 	for _, extension := range []string{".tar", ".tar.gz", ".tar.zst"} {
 		f.Add(s.bytes(f, extension))
 	}
 	f.Add(legacyArchive(f))
 	f.Add(gzipped(f, s.bytes(f, ".tar"), ""))
-	dir := f.TempDir()
+	path := filepath.Join(f.TempDir(), "a")
 	f.Fuzz(func(t *testing.T, data []byte) {
-		path := filepath.Join(dir, "a.tar")
 		if err := os.WriteFile(path, data, 0o666); err != nil {
 			t.Fatal(err)
 		}
 		r, err := Open(t.Context(), path)
-		if err == nil {
-			defer r.Close()
-			missing, err := r.Missing(t.Context())
-			if err == nil && len(missing) > 0 && r.Has(missing[0].Digest) {
-				t.Errorf("%s is there and missing", missing[0].Digest)
-			}
-			for d, b := range r.blobs {
-				rc, err := r.Fetch(t.Context(), ocispec.Descriptor{Digest: d, Size: b.size})
-				if err != nil {
-					continue
-				}
-				if content, err := io.ReadAll(rc); err == nil && d.Algorithm().FromBytes(content) != d {
-					t.Errorf("%s has other content", d)
-				}
-				rc.Close()
-			}
+		if err != nil {
+			return
 		}
-		for _, extension := range []string{".tar", ".tar.gz", ".tar.zst"} {
-			whole := filepath.Join(dir, "b"+extension)
-			if err := os.WriteFile(whole+".part", data, 0o666); err != nil {
-				t.Fatal(err)
+		defer r.Close()
+		if missing, err := r.Missing(t.Context()); err == nil && len(missing) > 0 && r.Has(missing[0].Digest) {
+			t.Errorf("%s is there and missing", missing[0].Digest)
+		}
+		for d, b := range r.blobs {
+			rc, err := r.Fetch(t.Context(), ocispec.Descriptor{Digest: d, Size: b.size})
+			if err != nil {
+				continue
 			}
-			s.write(t, whole)
-			r := open(t, whole)
-			for _, desc := range s.plan {
-				if rc, err := r.Fetch(t.Context(), desc); err != nil {
-					t.Error(err)
-				} else if _, err := io.ReadAll(rc); err != nil {
-					t.Error(err)
-				}
+			if content, err := io.ReadAll(rc); err == nil && d.Algorithm().FromBytes(content) != d {
+				t.Errorf("%s has other content", d)
 			}
+			rc.Close()
 		}
 	})
+}
+
+// Whatever a .part holds, the archive that is made over it is right.
+func FuzzResume(f *testing.F) {
+	s := newSmallSample(f)
+	formats := []string{".tar", ".tar.gz", ".tar.zst"}
+	for i, extension := range formats {
+		whole := s.bytes(f, extension)
+		f.Add(uint(i), whole)
+		f.Add(uint(i), whole[:len(whole)/2])
+	}
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, format uint, data []byte) {
+		path := filepath.Join(dir, "a"+formats[format%3])
+		if err := os.WriteFile(path+".part", data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		w, err := Create(t.Context(), path, s.plan)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		for _, desc := range s.plan {
+			if err := w.Add(t.Context(), desc, s.open(desc.Digest)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.finish([]byte(`{"schemaVersion":2,"manifests":[]}`)); err != nil {
+			t.Fatal(err)
+		}
+		r, err := Open(t.Context(), path+".part")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		if !s.fetchAll(t, r) {
+			t.Error("a blob is missing or wrong")
+		}
+	})
+}
+
+// newSmallSample is only as large as a fuzzer likes it.
+func newSmallSample(t testing.TB) *sample {
+	s := newSample(t)
+	s.plan = slices.DeleteFunc(s.plan, func(d ocispec.Descriptor) bool { return d.Size > 1000 })
+	return s
 }

@@ -81,7 +81,7 @@ func TestResume(t *testing.T) {
 		offsets := ends(t, s, extension)
 		var cuts []int64
 		for _, offset := range offsets {
-			cuts = append(cuts, offset-1, offset, offset+1, offset+20, offset+headSize, offset+700)
+			cuts = append(cuts, offset-1, offset, offset+20, offset+700)
 		}
 		cuts = append(cuts, int64(len(whole)), int64(len(whole))-5)
 		for _, at := range cuts {
@@ -114,7 +114,7 @@ func TestResumeTrustsNothing(t *testing.T) {
 		whole := s.bytes(t, extension)
 		offsets := ends(t, s, extension)
 		for i, begin := range offsets[:len(offsets)-1] {
-			for _, at := range []int64{0, 17, 200, (offsets[i+1] - begin) / 2} {
+			for _, at := range []int64{0, 17, (offsets[i+1] - begin) / 2} {
 				part := bytes.Clone(whole)
 				part[begin+at] ^= 0x10
 				path := filepath.Join(t.TempDir(), "a"+extension)
@@ -254,7 +254,7 @@ func TestResumeAllThere(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := w.finish(noise(1, 9)); err != nil { // killed before the rename
+	if err := w.finish([]byte("{}")); err != nil { // killed before the rename
 		t.Fatal(err)
 	}
 	if err := w.Close(); err != nil {

@@ -271,16 +271,18 @@ func (w *Writer) finish(index []byte) error {
 	if err := w.writeBytes(ocispec.ImageIndexFile, index); err != nil {
 		return err
 	}
-	err := w.segment(false, func(to io.Writer) error {
+	return w.segment(false, func(to io.Writer) error {
 		_, err := to.Write(make([]byte, 1024)) // the end of a tar
 		return err
 	})
-	return cmp.Or(err, w.file.Sync())
 }
 
 // publish renames the file while it is locked. Windows renames closed files
 // only, and if another process has opened it meanwhile, not at all.
 func (w *Writer) publish() error {
+	if err := w.file.Sync(); err != nil {
+		return err
+	}
 	part := w.file.Name()
 	if runtime.GOOS == "windows" {
 		if err := w.Close(); err != nil {

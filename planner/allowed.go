@@ -2,11 +2,14 @@ package planner
 
 import (
 	"errors"
+	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 
 	"slipway/planner/giterminism"
 )
@@ -56,46 +59,176 @@ func (p *Project) templateRule(name string) giterminism.Rule {
 	return giterminism.TemplateFiles
 }
 
-// allowedFS is one file system laid over another where a rule allows it.
+// allowedFS is one file system laid over another where a rule allows it. A file
+// that is allowed takes the place of what the commit has there, be it a directory;
+// a directory in which anything is allowed, that of a file.
 type allowedFS struct {
 	commit, work fs.FS
 	allows       func(name string) bool
 }
 
-func (f allowedFS) Open(name string) (fs.File, error) {
-	if f.allows(name) {
-		if file, err := f.work.Open(name); !errors.Is(err, fs.ErrNotExist) {
-			return file, err
+// place says where a name is looked up.
+type place int
+
+const (
+	inCommit place = iota
+	inWork         // a file that is allowed
+	inBoth         // a directory, with what either has
+	nowhere        // below a file that is allowed
+)
+
+func (f allowedFS) place(name string) (place, error) {
+	for i, r := range name {
+		if r != '/' {
+			continue
+		}
+		if p, err := f.placeOf(name[:i]); err != nil || p == inWork {
+			return nowhere, err
 		}
 	}
-	return f.commit.Open(name)
+	return f.placeOf(name)
 }
 
-// ReadDir lists what both have: a directory of the work tree counts if anything
-// in it may be allowed.
-func (f allowedFS) ReadDir(name string) ([]fs.DirEntry, error) {
-	all := map[string]fs.DirEntry{}
-	entries, err := fs.ReadDir(f.commit, name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+// placeOf is place for a name of which no parent is a file.
+func (f allowedFS) placeOf(name string) (place, error) {
+	if slices.Contains(strings.Split(name, "/"), ".git") {
+		return inCommit, nil
+	}
+	info, err := fs.Stat(f.work, name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return inCommit, nil
+	case err != nil && f.allows(name):
+		return nowhere, err
+	case err != nil:
+		return inCommit, nil
+	case info.IsDir():
+		if isDir(f.commit, name) || f.allowsIn(name) {
+			return inBoth, nil
+		}
+		return inCommit, nil
+	case !f.allows(name):
+		return inCommit, nil
+	case !info.Mode().IsRegular():
+		return nowhere, &fs.PathError{Op: "open", Path: name, Err: errors.New("neither a file nor a directory")}
+	}
+	return inWork, nil
+}
+
+// allowsIn tells whether the directory of the work tree has anything that is
+// allowed. It enters no symbolic links, which may lead back.
+func (f allowedFS) allowsIn(dir string) bool {
+	entries, err := fs.ReadDir(f.work, dir)
+	return err == nil && slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return f.counts(dir, e) })
+}
+
+// counts tells whether an entry of a directory of the work tree is there.
+func (f allowedFS) counts(dir string, e fs.DirEntry) bool {
+	full := path.Join(dir, e.Name())
+	switch {
+	case e.Name() == ".git":
+		return false
+	case e.IsDir():
+		return f.allowsIn(full)
+	}
+	return f.allows(full)
+}
+
+func (f allowedFS) Open(name string) (fs.File, error) {
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
+	}
+	where, err := f.place(name)
+	switch {
+	case err != nil:
+		return nil, err
+	case where == inWork:
+		return f.work.Open(name)
+	case where == nowhere:
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	case where == inCommit:
+		return f.commit.Open(name)
+	}
+	of := f.work
+	if isDir(f.commit, name) {
+		of = f.commit
+	}
+	dir, err := of.Open(name)
+	if err != nil {
 		return nil, err
 	}
-	for _, e := range entries {
-		all[e.Name()] = e
+	return &mergedDir{File: dir, fs: f, name: name}, nil
+}
+
+// ReadDir lists what both have: of a directory that only the work tree has, what
+// is allowed.
+func (f allowedFS) ReadDir(name string) ([]fs.DirEntry, error) {
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: "readdir", Path: name, Err: fs.ErrInvalid}
 	}
-	more, workErr := fs.ReadDir(f.work, name)
-	for _, e := range more {
-		full := path.Join(name, e.Name())
-		if e.Name() != ".git" && (e.IsDir() || f.allows(full)) {
+	where, err := f.place(name)
+	switch {
+	case err != nil:
+		return nil, err
+	case where == inWork:
+		return nil, &fs.PathError{Op: "readdir", Path: name, Err: syscall.ENOTDIR}
+	case where == nowhere:
+		return nil, &fs.PathError{Op: "readdir", Path: name, Err: fs.ErrNotExist}
+	case where == inCommit:
+		return fs.ReadDir(f.commit, name)
+	}
+	all := map[string]fs.DirEntry{}
+	if isDir(f.commit, name) {
+		entries, err := fs.ReadDir(f.commit, name)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
 			all[e.Name()] = e
 		}
 	}
-	if err != nil && workErr != nil {
+	more, err := fs.ReadDir(f.work, name)
+	if err != nil {
 		return nil, err
 	}
-	var out []fs.DirEntry
-	for _, e := range all {
-		out = append(out, e)
+	for _, e := range more {
+		if e.IsDir() && isDir(f.commit, path.Join(name, e.Name())) {
+			continue // as the commit has it
+		}
+		if f.counts(name, e) {
+			all[e.Name()] = e
+		}
 	}
-	slices.SortFunc(out, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
-	return out, nil
+	return slices.SortedFunc(maps.Values(all), func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) }), nil
+}
+
+func isDir(fsys fs.FS, name string) bool {
+	info, err := fs.Stat(fsys, name)
+	return err == nil && info.IsDir()
+}
+
+// mergedDir is an open directory of both.
+type mergedDir struct {
+	fs.File
+	fs   allowedFS
+	name string
+	list []fs.DirEntry // nil until it is read
+	at   int
+}
+
+func (d *mergedDir) ReadDir(n int) (_ []fs.DirEntry, err error) {
+	if d.list == nil {
+		if d.list, err = d.fs.ReadDir(d.name); err != nil {
+			return nil, err
+		}
+	}
+	rest := d.list[d.at:]
+	if n > 0 && len(rest) == 0 {
+		return nil, io.EOF
+	}
+	if n > 0 {
+		rest = rest[:min(n, len(rest))]
+	}
+	d.at += len(rest)
+	return rest, nil
 }

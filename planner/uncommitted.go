@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -32,11 +33,21 @@ func (p *Project) inspect(ctx context.Context, sections []werfyaml.Image, planne
 	if p.dev || o.Loose || p.source.Dir() == "" {
 		return nil
 	}
-	role := func(name string) (giterminism.Rule, bool) { return p.role(name, sections, planned, o) }
-	changes, err := giterminism.Inspect(ctx, giterminism.Worktree(p.source.Worktree()), nil, func(name string) bool {
-		_, reads := role(name)
-		return reads
-	})
+	i := inspection{Project: p, sections: sections, planned: planned, lock: o.Lock == nil, roles: map[string]giterminism.Rule{}}
+	for _, s := range sections {
+		dockerfile := path.Join(s.Context, s.Dockerfile)
+		i.roles[dockerfile] = giterminism.Dockerfile
+		for _, ignore := range ignoreFiles(dockerfile, s.Context) {
+			i.roles[ignore] = giterminism.Dockerignore
+			if _, err := fs.Stat(p.files(giterminism.Dockerignore), ignore); err == nil {
+				break // the others are not read
+			}
+		}
+	}
+	if o.ReadsChart {
+		i.chart = chartRules(p.files(giterminism.ChartFiles), p.Config.Meta.ChartDir)
+	}
+	changes, err := i.changes(ctx)
 	if err != nil {
 		return err
 	}
@@ -55,12 +66,12 @@ func (p *Project) inspect(ctx context.Context, sections []werfyaml.Image, planne
 		})
 	}
 	for _, c := range changes {
-		if rule, _ := role(c.Path); rule == mustBeCommitted {
+		if rule, _ := i.role(c.Path); rule == mustBeCommitted {
 			return &diag.Diagnostic{Message: fmt.Sprintf("%s has uncommitted changes (%s)", c.Path, c.Kind), Advice: "commit it, or undo them: it is always read from the commit"}
 		}
 	}
 	if d := p.rules.Uncommitted(changes, func(name string) giterminism.Rule {
-		rule, _ := role(name)
+		rule, _ := i.role(name)
 		return rule
 	}); d != nil {
 		return d
@@ -68,43 +79,109 @@ func (p *Project) inspect(ctx context.Context, sections []werfyaml.Image, planne
 	return nil
 }
 
-// role is how the plan reads a file from the commit; false if it does not.
-func (p *Project) role(name string, sections []werfyaml.Image, planned map[string]*Image, o Options) (giterminism.Rule, bool) {
-	from := func(rule giterminism.Rule) (giterminism.Rule, bool) {
-		return rule, !p.rules.Allows(rule, name) // else it is read from the work tree
+// inspection tells what a plan has read.
+type inspection struct {
+	*Project
+	sections []werfyaml.Image
+	planned  map[string]*Image
+	lock     bool                        // the lock file is read
+	roles    map[string]giterminism.Rule // of what images name, by its name
+	chart    *helmChart
+}
+
+// changes are those in the project and in the submodules that were read.
+func (i *inspection) changes(ctx context.Context) ([]giterminism.Change, error) {
+	read := map[string]bool{}
+	submodules := i.source.Submodules()
+	for _, s := range submodules {
+		read[s.Path] = true
 	}
-	switch {
-	case name == p.rulesName, name == lock.FileName && o.Lock == nil:
-		return mustBeCommitted, true
-	case name == p.name:
-		return from(giterminism.UncommittedConfig)
-	case p.rendersFrom(name):
-		return from(p.templateRule(name))
-	case o.ReadsChart && inside(name, p.Config.Meta.ChartDir):
-		return from(giterminism.ChartFiles)
+	reads := func(c giterminism.Change) bool {
+		if c.Kind == giterminism.Submodule || read[c.Path] {
+			return read[c.Path]
+		}
+		_, reads := i.role(c.Path)
+		return reads || c.Path == i.name && c.Kind == giterminism.Deleted // it tells of a clone without a checkout
 	}
-	for _, s := range sections {
-		dockerfile := path.Join(s.Context, s.Dockerfile)
-		switch name {
-		case dockerfile:
-			return from(giterminism.Dockerfile)
-		case dockerfile + ".dockerignore", path.Join(s.Context, ".dockerignore"):
-			return from(giterminism.Dockerignore)
+	changes, err := giterminism.Inspect(ctx, giterminism.Worktree(i.source.Worktree()), reads)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range submodules {
+		in := func(c giterminism.Change) giterminism.Change {
+			c.Path, c.In = path.Join(s.Path, c.Path), s.Path
+			return c
+		}
+		inner, err := giterminism.Inspect(ctx, giterminism.Worktree(s.Worktree), func(c giterminism.Change) bool { return reads(in(c)) })
+		if err != nil {
+			return nil, fmt.Errorf("submodule %q: %w", s.Path, err)
+		}
+		for _, c := range inner {
+			changes = append(changes, in(c))
 		}
 	}
-	for _, s := range sections {
-		if !inside(name, s.Context) {
-			continue
+	return changes, nil
+}
+
+// role is how the plan reads a file from the commit, by its name or another that
+// symbolic links give it; false if it does not.
+func (i *inspection) role(name string) (giterminism.Rule, bool) {
+	aliases, through := i.source.Aliases(name)
+	for _, alias := range append([]string{name}, aliases...) {
+		if rule, reads := i.roleOf(alias); reads {
+			return rule, true
+		}
+	}
+	if through == "" {
+		return "", false
+	}
+	// A link that a read went through is read as what it was read for, if that
+	// was a file, and not from the work tree.
+	rule, reads := i.roleOf(through)
+	if rule == "" && !reads {
+		return mustBeCommitted, true
+	}
+	return rule, reads
+}
+
+// roleOf is how the plan reads a file under this name: false if it does not, with
+// the rule if it does so from the work tree.
+func (i *inspection) roleOf(name string) (allowed giterminism.Rule, reads bool) {
+	for _, rule := range i.rolesOf(name) {
+		if !i.rules.Allows(rule, name) {
+			return rule, true
+		}
+		allowed = rule
+	}
+	return allowed, i.inContext(name)
+}
+
+// rolesOf are those in which the plan reads a file, but for build contexts.
+func (i *inspection) rolesOf(name string) (roles []giterminism.Rule) {
+	add := func(reads bool, rule giterminism.Rule) {
+		if reads {
+			roles = append(roles, rule)
+		}
+	}
+	add(name == i.rulesName || i.lock && name == lock.FileName, mustBeCommitted)
+	add(name == i.name, giterminism.UncommittedConfig)
+	add(i.rendersFrom(name), i.templateRule(name))
+	add(i.chart.reads(name), giterminism.ChartFiles)
+	add(i.roles[name] != "", i.roles[name])
+	return roles
+}
+
+// inContext tells whether a build reads a file from its context.
+func (i *inspection) inContext(name string) bool {
+	return slices.ContainsFunc(i.sections, func(s werfyaml.Image) bool {
+		image := i.planned[s.Name]
+		if image == nil || !inside(name, s.Context) {
+			return false
 		}
 		below := strings.TrimPrefix(name, s.Context+"/")
-		if slices.ContainsFunc(s.ContextAddFiles, func(added string) bool { return inside(below, added) }) {
-			continue
-		}
-		if image := planned[s.Name]; image != nil && slices.ContainsFunc(image.Builds, func(b *Build) bool { return b.Recipe.Reads(below) }) {
-			return "", true
-		}
-	}
-	return "", false
+		return !slices.ContainsFunc(s.ContextAddFiles, func(added string) bool { return inside(below, added) }) &&
+			slices.ContainsFunc(image.Builds, func(b *Build) bool { return b.Recipe.Reads(below) })
+	})
 }
 
 // mustBeCommitted is the role of files that nothing lets come from the work tree.
@@ -124,8 +201,13 @@ func inside(name, dir string) bool {
 	return dir == "." || name == dir || strings.HasPrefix(name, dir+"/")
 }
 
-// devTree is the work tree as it is, for source.Options.
-func (o Options) devTree(ctx context.Context, w source.Worktree) (string, []string, error) {
+// devTree is the work tree as it is, for source.Options: that of the project, or
+// of one of its submodules.
+func (o Options) devTree(ctx context.Context, w source.Worktree, name string) (string, []string, error) {
+	ignore, all := giterminism.IgnoreWithin(o.DevIgnore, name)
+	if all {
+		return "", nil, nil
+	}
 	// One state per work tree, and none that names it.
 	id := sha256.Sum256([]byte(w.Dir))
 	var ignored []string
@@ -134,7 +216,7 @@ func (o Options) devTree(ctx context.Context, w source.Worktree) (string, []stri
 	}
 	tree, err := giterminism.MakeDevTree(ctx, giterminism.Worktree(w), giterminism.DevOptions{
 		State:  filepath.Join(o.DevState, hex.EncodeToString(id[:8])),
-		Ignore: append(ignored, o.DevIgnore...),
+		Ignore: append(ignored, ignore...),
 	})
 	if err != nil {
 		return "", nil, err

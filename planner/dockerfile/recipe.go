@@ -42,6 +42,9 @@ type Context interface {
 	// of the context after the ignore patterns, as far as the followed paths reach
 	// it (all of it when there are none).
 	Listing(ctx context.Context, excludes, followPaths []string) ([]source.Entry, error)
+	// Follow is where followed paths lead, behind symbolic links too; none is
+	// everything.
+	Follow(paths []string) ([]string, error)
 	// OnError is the same context, which tells fn of any error of reading a file.
 	OnError(fn func(error)) *source.Context
 }
@@ -90,7 +93,7 @@ type Recipe struct {
 	in      Input
 	listing []source.Entry // what the key covers of the context
 	covered string         // digest of listing
-	follow  []string       // paths of the context that the definition follows; none is all
+	follow  []string       // what of the context the definition reads, behind links too; none is all
 	reads   bool           // whether the context is read at all
 }
 
@@ -150,12 +153,17 @@ func Plan(ctx context.Context, in Input) (*Recipe, error) {
 	}
 	slices.Sort(r.Bases)
 	r.Bases = slices.Compact(r.Bases)
-	if r.reads, r.follow, err = readsOf(srcs); err != nil {
+	reads, follow, err := readsOf(srcs)
+	if err != nil {
 		return nil, err
 	}
-	if r.listing, err = r.list(ctx, r.reads, r.follow); err != nil {
+	if r.listing, err = r.list(ctx, reads, follow); err != nil {
 		return nil, err
 	}
+	if r.follow, err = in.Context.Follow(follow); err != nil {
+		return nil, fmt.Errorf("%s: reading the context: %w", in.Path, err)
+	}
+	r.reads = reads
 	r.covered = listingDigest(r.listing)
 	canon, err := canonical(def, project)
 	if err != nil {

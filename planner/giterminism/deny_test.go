@@ -125,14 +125,14 @@ func TestUncommitted(t *testing.T) {
 	rule := func(p string) Rule { return roles[p] }
 	var many []Change
 	for i := range maxListed + 3 {
-		many = append(many, Change{fmt.Sprintf("f%02d", i), Untracked})
+		many = append(many, Change{Path: fmt.Sprintf("f%02d", i), Kind: Untracked})
 	}
 	for _, tt := range []struct {
 		name, config string
 		changes      []Change
 		want         string
 	}{
-		{"one", "", []Change{{"werf.yaml", Modified}},
+		{"one", "", []Change{{"werf.yaml", Modified, ""}},
 			`a file that this run reads has uncommitted changes:
     modified   werf.yaml
   files are read from the commit, so that everybody gets the same; there are three ways on:
@@ -143,7 +143,7 @@ func TestUncommitted(t *testing.T) {
     giterminismConfigVersion: 1
     config:
       allowUncommitted: true`},
-		{"every role", version, []Change{{"app/new.go", Untracked}, {"werf.yaml", Staged}, {"Dockerfile", Modified}, {".helm/values.yaml", Modified}, {".werf/a.tmpl", Unmerged}, {"app/old.go", Deleted}, {"sub", Submodule}},
+		{"every role", version, []Change{{"app/new.go", Untracked, ""}, {"werf.yaml", Staged, ""}, {"Dockerfile", Modified, ""}, {".helm/values.yaml", Modified, ""}, {".werf/a.tmpl", Unmerged, ""}, {"app/old.go", Deleted, ""}, {"sub", Submodule, ""}},
 			`7 files that this run reads have uncommitted changes:
     modified   .helm/values.yaml
     unmerged   .werf/a.tmpl
@@ -153,7 +153,7 @@ func TestUncommitted(t *testing.T) {
     submodule  sub
     staged     werf.yaml
   files are read from the commit, so that everybody gets the same; there are three ways on:
-  - commit the changes; those of a submodule in the submodule first, or undo them
+  - commit the changes; those of a submodule in the submodule first, or undo them (git submodule update)
   - give --dev to use the work tree as it is
   - take them from the work tree: add to werf-giterminism.yaml and commit it:
 
@@ -171,7 +171,7 @@ func TestUncommitted(t *testing.T) {
         - .helm/values.yaml
 
     and name the files of a build context in its image's contextAddFiles, in werf.yaml`},
-		{"nothing to take", "", []Change{{"a\x1b[31m", Deleted}},
+		{"nothing to take", "", []Change{{"a\x1b[31m", Deleted, ""}},
 			`a file that this run reads has uncommitted changes:
     deleted    "a\x1b[31m"
   files are read from the commit, so that everybody gets the same; there are three ways on:

@@ -22,7 +22,7 @@ type DevOptions struct {
 	State string
 	// Ignore is the --dev-ignore globs, relative to the project, with * within a
 	// directory and ** across. What they match, and all below it, stays as it is
-	// in the commit, whether git knows it or not.
+	// in the commit, whether git knows it or not. See IgnoreWithin for submodules.
 	Ignore []string
 
 	now func() time.Time // for tests; nil is the clock
@@ -32,9 +32,6 @@ type DevOptions struct {
 type DevTree struct {
 	Tree string   // object id of the tree of the whole work tree, not of the project
 	Env  []string // what git needs in its environment to read the objects
-	// DirtySubmodules are those of the project that have changes in their own work
-	// trees, which no tree can hold. A run that reads one ends with DirtySubmodule.
-	DirtySubmodules []string
 }
 
 // MakeDevTree makes the tree that "git add --all" and "git write-tree" would,
@@ -47,7 +44,10 @@ type DevTree struct {
 // read once. Each run works on a copy of its own and then renames it, so that
 // runs need no lock, and one that was killed leaves nothing that matters.
 //
-// It costs four processes at most, five the first time with Ignore.
+// A submodule is in it as the commit that is checked out there; what has changed
+// in its own work tree is in the tree of that.
+//
+// It costs three processes, four the first time with Ignore.
 func MakeDevTree(ctx context.Context, w Worktree, o DevOptions) (*DevTree, error) {
 	tree, err := makeDevTree(ctx, w, o)
 	if errors.Is(err, ErrNoWorkTree) {
@@ -90,21 +90,19 @@ type dev struct {
 	seed    *seed
 	id      string // of the seed
 	objects string // the repository's object directory
-	top     string // of the work tree
-	project string // relative to top, with slashes; "" is the same
 }
 
 func openDev(ctx context.Context, w Worktree, o DevOptions) (*dev, error) {
 	out, err := w.git(ctx, nil, "rev-parse",
-		"HEAD^{commit}", "--git-path", "index", "--git-path", "objects", "--show-toplevel", "--show-prefix")
+		"HEAD^{commit}", "--git-path", "index", "--git-path", "objects")
 	if err != nil {
 		return nil, err
 	}
 	lines := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
-	if len(lines) != 5 {
+	if len(lines) != 3 {
 		return nil, fmt.Errorf("git rev-parse: unexpected answer %q: is there a line break in the repository's path?", out)
 	}
-	d := &dev{Worktree: w, DevOptions: o, top: lines[3], project: path.Join(lines[4], w.Project)}
+	d := &dev{Worktree: w, DevOptions: o}
 	if d.objects, err = w.abs(lines[2]); err != nil {
 		return nil, err
 	}
@@ -207,13 +205,7 @@ func (d *dev) write(ctx context.Context, env []string) (*DevTree, error) {
 	if err != nil {
 		return nil, err
 	}
-	tree := &DevTree{Tree: strings.TrimSpace(string(out)), Env: []string{alternates(d.private + "objects")}}
-	if _, err := os.Lstat(filepath.Join(d.top, ".gitmodules")); err == nil {
-		if tree.DirtySubmodules, err = d.dirty(ctx, env, all); err != nil {
-			return nil, err
-		}
-	}
-	return tree, nil
+	return &DevTree{Tree: strings.TrimSpace(string(out)), Env: []string{alternates(d.private + "objects")}}, nil
 }
 
 // onlyIgnored tells that git add did all it was asked to, but ends with 1
@@ -225,27 +217,43 @@ func onlyIgnored(err error) bool {
 		strings.HasPrefix(failed.said, "The following paths are ignored by one of your .gitignore files")
 }
 
-// dirty is the submodules with changes in their own work trees. All else is
-// equal to the index by now.
-func (d *dev) dirty(ctx context.Context, env, pathspecs []string) ([]string, error) {
-	args := []string{"diff-files", "--raw", "-z", "--ignore-submodules=none", "--"}
-	out, err := d.git(ctx, env, append(args, pathspecs...)...)
-	if err != nil {
-		return nil, err
+// IgnoreWithin is what the --dev-ignore globs of a project mean in one of its
+// directories: globs relative to that. all tells that they match the directory
+// itself, or one above it.
+func IgnoreWithin(globs []string, dir string) (within []string, all bool) {
+	if dir == "." {
+		return globs, false
 	}
-	var paths []string
-	fields := strings.Split(string(out), "\x00")
-	for i := 0; i+1 < len(fields); i += 2 { // :MODE MODE OID OID STATUS, then the path
-		if p, ok := below(d.project, fields[i+1]); ok && strings.HasPrefix(fields[i], ":160000 160000 ") {
-			paths = append(paths, p)
+	for _, glob := range globs {
+		rests := [][]string{strings.Split(strings.TrimPrefix(path.Clean(glob), "/"), "/")}
+		for name := range strings.SplitSeq(dir, "/") {
+			var next [][]string
+			for _, rest := range rests {
+				for len(rest) > 0 && rest[0] == "**" { // this directory, or none
+					next = append(next, rest)
+					rest = rest[1:]
+				}
+				if len(rest) == 0 {
+					return nil, true
+				}
+				if matchName(rest[0], name) {
+					next = append(next, rest[1:])
+				}
+			}
+			rests = next
+			if slices.ContainsFunc(rests, func(rest []string) bool { return len(rest) == 0 }) {
+				return nil, true
+			}
+		}
+		for _, rest := range rests {
+			within = append(within, strings.Join(rest, "/"))
 		}
 	}
-	return paths, nil
+	return within, false
 }
 
-// DirtySubmodule is the diagnostic of a run with --dev that reads such a
-// submodule.
-func DirtySubmodule(path string) *diag.Diagnostic {
-	d := &diag.Diagnostic{Message: fmt.Sprintf("--dev: the submodule %q has changes that are not committed in it", path)}
-	return d.Advise("commit them in the submodule (the commit need not be pushed), or leave it out with --dev-ignore")
+// matchName matches one name, with git's way to write what is not in a class.
+func matchName(pattern, name string) bool {
+	matches, err := path.Match(strings.ReplaceAll(pattern, "[!", "[^"), name)
+	return err == nil && matches
 }

@@ -332,6 +332,8 @@ func TestDevTreeAfterTrouble(t *testing.T) {
 	equal(t, "ignored", devTree(t, Worktree{Dir: dir}, o).Tree, want)
 }
 
+// A submodule is in the tree as the commit that is checked out there, and has a
+// tree of its own.
 func TestDevTreeSubmodule(t *testing.T) {
 	inner := newRepo(t, content{"f": "1"})
 	dir := newRepo(t, content{"p/a": "1"})
@@ -340,28 +342,37 @@ func TestDevTreeSubmodule(t *testing.T) {
 	}
 	commitAll(t, dir)
 	w, o := Worktree{Dir: filepath.Join(dir, "p")}, DevOptions{State: t.TempDir()}
-	dirty := func(what, want string) {
-		t.Helper()
-		tree := devTree(t, w, o)
-		equal(t, what, strings.Join(tree.DirtySubmodules, " "), want)
-		equal(t, what, tree.Tree, added(t, dir))
-	}
-	dirty("clean", "")
-	content{"p/sub/f": "2", "other/f": "2"}.write(t, dir)
-	dirty("modified", "sub")
-	commitAll(t, filepath.Join(dir, "p/sub"))
-	dirty("committed in it", "")
-	content{"p/sub/new": "2"}.write(t, dir)
-	dirty("untracked in it", "sub")
-	equal(t, "ignored", len(devTree(t, w, DevOptions{State: o.State, Ignore: []string{"sub"}}).DirtySubmodules), 0)
-	equal(t, "the error", DirtySubmodule("sub").Error(), "--dev: the submodule \"sub\" has changes that are not committed in it\n"+
-		"  commit them in the submodule (the commit need not be pushed), or leave it out with --dev-ignore")
+	clean := devTree(t, w, o).Tree
+	equal(t, "clean", clean, added(t, dir))
+	content{"p/sub/f": "2", "p/sub/new": "2", "other/f": "2"}.write(t, dir)
+	equal(t, "modified", devTree(t, w, o).Tree, clean)
+	sub := Worktree{Dir: filepath.Join(dir, "p/sub")}
+	own := devTree(t, sub, DevOptions{State: t.TempDir()}).Tree
+	commitAll(t, sub.Dir)
+	equal(t, "its own tree", own, runGit(t, sub.Dir, "rev-parse", "HEAD^{tree}"))
+	equal(t, "committed in it", devTree(t, w, o).Tree, added(t, dir))
+	equal(t, "ignored", devTree(t, w, DevOptions{State: o.State, Ignore: []string{"sub"}}).Tree, clean)
 
 	clone := filepath.Join(t.TempDir(), "clone")
 	runGit(t, filepath.Dir(clone), "clone", "-q", dir, clone)
-	tree := devTree(t, Worktree{Dir: clone}, o)
-	equal(t, "never fetched", tree.Tree, runGit(t, clone, "rev-parse", "HEAD^{tree}"))
-	equal(t, "never fetched", len(tree.DirtySubmodules), 0)
+	equal(t, "never fetched", devTree(t, Worktree{Dir: clone}, o).Tree, runGit(t, clone, "rev-parse", "HEAD^{tree}"))
+}
+
+func TestIgnoreWithin(t *testing.T) {
+	for _, tt := range []struct{ glob, dir, want string }{
+		{"sub", "sub", "all"}, {"./sub/", "sub", "all"}, {"s?b", "sub", "all"}, {"[!x]ub", "sub", "all"}, {"[", "sub", ""},
+		{"a", "a/sub", "all"}, {"*/sub", "a/sub", "all"}, {"**", "a/sub", "all"}, {"**/sub", "a/sub", "all"}, {"**/sub", "sub", "all"},
+		{"sub/f", "sub", "f"}, {"sub/*/f", "sub", "*/f"}, {"sub/**", "sub", "**"}, {"**/*.o", "a/sub", "**/*.o"},
+		{"**/sub/x", "sub", "**/sub/x x"}, {"a/**/x", "a/sub", "**/x"}, {"a/**", "a/sub", "all"},
+		{"other", "sub", ""}, {"sub-x", "sub", ""}, {"*", "a/sub", "all"}, {"b/*", "a/sub", ""}, {"x", ".", "x"},
+	} {
+		within, all := IgnoreWithin([]string{tt.glob}, tt.dir)
+		got := strings.Join(within, " ")
+		if all {
+			got = "all"
+		}
+		equal(t, tt.glob+" in "+tt.dir, got, tt.want)
+	}
 }
 
 // largeRepo has 50,000 files, all committed.

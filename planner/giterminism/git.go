@@ -20,6 +20,7 @@ type Worktree struct {
 	Dir     string   // where git is started; "" is the current directory
 	Project string   // the project's directory, relative to Dir, with slashes
 	Env     []string // added to the process's environment, such as GIT_WORK_TREE
+	Environ []string // what takes the place of the process's environment, if not nil
 }
 
 // ErrNoWorkTree is wrapped by errors of commands that need a work tree.
@@ -45,7 +46,11 @@ var settings = []string{
 // local replacements of objects, the user's relative GIT_ paths read from where
 // the user is.
 func (w Worktree) environment() []string {
-	env := append(os.Environ(),
+	env := slices.Clone(w.Environ)
+	if env == nil {
+		env = os.Environ()
+	}
+	env = append(env,
 		"LC_ALL=C", // messages are told apart below
 		"GIT_OPTIONAL_LOCKS=0",
 		"GIT_TERMINAL_PROMPT=0",
@@ -55,7 +60,7 @@ func (w Worktree) environment() []string {
 		"GIT_LITERAL_PATHSPECS=0", "GIT_GLOB_PATHSPECS=0", "GIT_NOGLOB_PATHSPECS=0", "GIT_ICASE_PATHSPECS=0",
 	)
 	for _, name := range []string{"GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"} {
-		if v := os.Getenv(name); v != "" && !filepath.IsAbs(v) {
+		if v := os.Getenv(name); w.Environ == nil && v != "" && !filepath.IsAbs(v) {
 			if abs, err := filepath.Abs(v); err == nil {
 				env = append(env, name+"="+abs)
 			}
@@ -72,14 +77,14 @@ func (w Worktree) abs(p string) (string, error) {
 	return filepath.Abs(p)
 }
 
-// literal is the pathspec of a path of the project.
-func (w Worktree) literal(p string) string {
-	return ":(literal)" + path.Join("./"+w.Project, filepath.ToSlash(p))
-}
-
 // glob is the pathspecs of a glob in the project and of all below what it
 // matches; magic goes before their own.
 func (w Worktree) glob(magic, glob string) []string {
+	glob = strings.TrimPrefix(path.Clean(glob), "/")
+	if strings.Contains(glob, "/") && !globMeta.MatchString(glob[:1]) {
+		// Git refuses a pathspec that leads into a submodule, if it can see that.
+		glob = `\` + glob
+	}
 	p := ":(" + magic + "glob)" + path.Join("./"+QuoteGlob(w.Project), glob)
 	if !globMeta.MatchString(glob) {
 		return []string{p} // means both by itself, and may be a submodule

@@ -19,40 +19,31 @@ const (
 	Untracked Kind = "untracked" // git does not know it, and does not ignore it
 	Staged    Kind = "staged"    // only the index differs from the commit
 	Unmerged  Kind = "unmerged"  // a merge left it to be resolved
-	Submodule Kind = "submodule" // another commit in it, or changes in its own work tree
+	Submodule Kind = "submodule" // another commit of it is checked out, or in the index
 )
 
 // Change is a file, or a submodule, that differs.
 type Change struct {
 	Path string // relative to the project, with slashes
 	Kind Kind
+	In   string // the path of the submodule that the file is in, if it is in one
 }
 
-// maxPathspecs bounds the paths that git compares every file with.
-const maxPathspecs = 32
-
 // Inspect finds what differs among the files that a run reads, in the order of
-// their paths: reads is asked for each, by its path relative to the project. An
-// untracked file counts like any other, for it would be in a build context if it
-// had been committed; ignored ones are not told.
+// their paths: reads is asked for each. An untracked file counts like any other,
+// for it would be in a build context if it had been committed; ignored ones are
+// not told. Submodules are told when another commit of them is checked out; what
+// differs in their own work trees, an Inspect of those tells.
 //
-// With paths, files and directories of the project, git looks at nothing else:
-// they must hold everything that the run reads.
-//
-// It costs one git process (two when something differs), and nothing is written: "git status" compares by its
-// stat cache (57,000 files in about 0.1 s) and reads the content of those files
-// only that have been touched. Without a work tree there is nothing to differ.
-func Inspect(ctx context.Context, w Worktree, paths []string, reads func(path string) bool) ([]Change, error) {
-	if len(paths) == 0 || len(paths) > maxPathspecs {
-		paths = []string{"."}
-	}
-	args := []string{"status", "--porcelain=v2", "--untracked-files=all", "--no-renames", "--ignore-submodules=none", "--"}
-	for _, p := range paths {
-		args = append(args, w.literal(p))
-	}
+// It costs one git process (two when something differs), and nothing is written:
+// "git status" compares by its stat cache (57,000 files in about 0.1 s) and reads
+// the content of those files only that have been touched. Without a work tree
+// there is nothing to differ.
+func Inspect(ctx context.Context, w Worktree, reads func(Change) bool) ([]Change, error) {
 	// Not -z: its paths start at the top of the work tree, which only another
 	// process could tell.
-	out, err := w.git(ctx, nil, args...)
+	out, err := w.git(ctx, nil, "status", "--porcelain=v2", "--untracked-files=all", "--no-renames",
+		"--ignore-submodules=dirty", "--", ":(literal)"+path.Join("./"+w.Project))
 	if errors.Is(err, ErrNoWorkTree) {
 		return nil, nil
 	} else if err != nil {
@@ -65,7 +56,7 @@ func Inspect(ctx context.Context, w Worktree, paths []string, reads func(path st
 			return nil, fmt.Errorf("compare the work tree with the commit: git status: %w", err)
 		}
 		p, inside := below(w.Project, c.path)
-		if !inside || c.kind == "" || !reads(p) {
+		if !inside || c.kind == "" || !reads(Change{Path: p, Kind: c.kind}) {
 			continue
 		}
 		if before, twice := found[p]; twice && before.kind == Deleted && c.kind == Untracked {
@@ -76,7 +67,7 @@ func Inspect(ctx context.Context, w Worktree, paths []string, reads func(path st
 	w.dropEqual(ctx, found)
 	changes := make([]Change, 0, len(found))
 	for p, c := range found {
-		changes = append(changes, Change{p, c.kind})
+		changes = append(changes, Change{Path: p, Kind: c.kind})
 	}
 	slices.SortFunc(changes, func(a, b Change) int { return strings.Compare(a.Path, b.Path) })
 	return changes, nil
@@ -153,7 +144,7 @@ func parseStatus(line string) (status, error) {
 	case "u":
 		s.kind = Unmerged
 	case "1": // XY SUBMODULE MODES (commit, index, work tree) OIDS (commit, index) PATH
-		s.kind = changeKind(f[0], f[1])
+		s.kind = changeKind(f[0], f[2])
 		if f[2] == f[4] && strings.HasPrefix(f[2], "100") {
 			s.oid = f[5]
 		}
@@ -161,16 +152,16 @@ func parseStatus(line string) (status, error) {
 	return s, nil
 }
 
-// changeKind tells by the states of the index and the work tree, and by what is
-// said of submodules.
-func changeKind(states, submodule string) Kind {
+// changeKind tells by the states of the index and the work tree, and by the mode
+// that the commit has.
+func changeKind(states, mode string) Kind {
 	switch {
-	case strings.HasPrefix(submodule, "S"):
-		return Submodule
 	case len(states) != 2:
 		return Modified
 	case states[1] == 'D', states == "D.":
 		return Deleted
+	case mode == "160000":
+		return Submodule
 	case states[1] == 'A': // git add --intent-to-add
 		return Untracked
 	case states[1] == '.':

@@ -36,10 +36,14 @@ func (c *Config) Uncommitted(changes []Change, rule func(path string) Rule) *dia
 	}
 	b.WriteString("files are read from the commit, so that everybody gets the same; there are three ways on:\n")
 	b.WriteString("- commit the changes")
-	if slices.ContainsFunc(changes, func(c Change) bool { return c.Kind == Submodule }) {
+	if slices.ContainsFunc(changes, func(c Change) bool { return c.Kind == Submodule || c.In != "" }) {
 		b.WriteString("; those of a submodule in the submodule first")
 	}
-	b.WriteString(", or undo them\n- give --dev to use the work tree as it is\n")
+	b.WriteString(", or undo them")
+	if slices.ContainsFunc(changes, func(c Change) bool { return c.Kind == Submodule }) {
+		b.WriteString(" (git submodule update)")
+	}
+	b.WriteString("\n- give --dev to use the work tree as it is\n")
 	needs, context := allowances(changes, rule)
 	if len(needs) == 0 {
 		fmt.Fprintf(&b, "- let %s allow some files to be taken from the work tree, which a deleted file and a submodule cannot be", FileName)

@@ -25,7 +25,7 @@ const version = 1
 // File is the content of a werf.lock.
 type File struct {
 	// Draft is a file in the making: what it lacks floats, instead of being an error.
-	Draft bool
+	Draft   bool
 	Bases   map[string]Base   // by normalised name, "docker.io/library/node:22"
 	Remotes map[string]Remote // by URL, of a repository with its ref: "https://example.org/a.git#v1"
 }

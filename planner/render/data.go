@@ -139,6 +139,7 @@ func (f *files) match(pattern string) ([]string, error) {
 		return nil, &mistake{message: fmt.Sprintf("the pattern %q is wrong: %v", pattern, err)}
 	}
 	f.globs[pattern] = true
+	depth, any := strings.Count(pattern, "/"), strings.Contains(pattern, "**")
 	var names []string
 	if f.fs == nil {
 		return nil, nil
@@ -152,6 +153,9 @@ func (f *files) match(pattern string) ([]string, error) {
 		}
 		if err := f.run.spend(callWork); err != nil {
 			return err
+		}
+		if d.IsDir() && !any && name != "." && strings.Count(name, "/") >= depth {
+			return fs.SkipDir // what is in it is deeper than the pattern
 		}
 		if d.IsDir() || !re.MatchString(name) {
 			return nil

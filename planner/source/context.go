@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/moby/patternmatcher"
 	"github.com/tonistiigi/fsutil"
 )
 
@@ -19,10 +18,15 @@ import (
 // is what fsutil.NewFS makes of a checkout, but for owners (root), times
 // (ModTime) and modes (git's), so it can be sent to a builder as it is.
 //
+// Filter and Listing enter the submodules that their patterns let anything of
+// through, and a Walk of one enters it. Else a walk shows a submodule as a
+// directory without entries, and information on that is an error.
+//
 // A regular file's information has its true size, asked of git in batches as the
 // walk goes: only what survives the filter, and a little ahead of it, is looked at.
 type Context struct {
-	view    view
+	tree    *growing
+	unsized bool   // as view.sized
 	workDir string // the same directory in the work tree, "" without one
 	onError func(error)
 }
@@ -37,24 +41,31 @@ func (s *Source) Context(dir string) (*Context, error) {
 	if path.IsAbs(name) || name == ".." || strings.HasPrefix(name, "../") {
 		return nil, fmt.Errorf("build context %q: it is outside of the project: name a directory of the project, relative to it", dir)
 	}
-	i, err := s.view.resolve(name, true)
-	if err == nil && !s.view.tree[i].Mode.IsDir() {
+	v, i, err := s.project.view().resolve(name, true)
+	if err == nil {
+		v, i, err = v.enter(i)
+	}
+	if err == nil && !v.tree[i].Mode.IsDir() {
 		err = errNotDir
-		if s.view.tree[i].Mode == Submodule {
-			err = ErrSubmodule
-		}
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("build context %q: commit %s has no such directory: commit its files, or correct the name: %w", dir, s.commit, err)
 	} else if err != nil {
 		return nil, fmt.Errorf("build context %q: %w", dir, err)
 	}
-	c := &Context{view: s.view}
-	c.view.tree = s.view.sub(i)
+	real := v.tree[i].Path
+	c := &Context{tree: &growing{source: s, dir: real, tree: v.sub(i)}}
 	if !s.bare {
-		c.workDir = filepath.Join(s.dir, filepath.FromSlash(s.view.tree[i].Path))
+		c.workDir = filepath.Join(s.dir, filepath.FromSlash(real))
 	}
 	return c, nil
+}
+
+// view is the context as it is known now.
+func (c *Context) view() view {
+	v := c.tree.view()
+	v.sized = !c.unsized
+	return v
 }
 
 // Walk implements fsutil.FS: it calls fn for everything at and under target, in
@@ -63,7 +74,7 @@ func (s *Source) Context(dir string) (*Context, error) {
 // does not exist is given to fn as an error, and an error of fn that means "does
 // not exist" only skips. Symbolic links within target are not followed.
 func (c *Context) Walk(ctx context.Context, target string, fn fs.WalkDirFunc) error {
-	return c.view.walk(ctx, target, fn)
+	return c.view().walk(ctx, target, fn)
 }
 
 func (v view) walk(ctx context.Context, target string, fn fs.WalkDirFunc) error {
@@ -71,7 +82,10 @@ func (v view) walk(ctx context.Context, target string, fn fs.WalkDirFunc) error 
 	if name = strings.TrimPrefix(name, "/"); name == "" {
 		name = "."
 	}
-	first, ok := v.find(name)
+	v, first, ok, err := v.reach(name)
+	if err != nil {
+		return err
+	}
 	if !ok { // "../x" too: there is nothing above the context
 		name = filepath.FromSlash(name)
 		err := skipMissing(fn(name, nil, &fs.PathError{Op: "lstat", Path: name, Err: fs.ErrNotExist}))
@@ -80,7 +94,8 @@ func (v view) walk(ctx context.Context, target string, fn fs.WalkDirFunc) error 
 		}
 		return err
 	}
-	for i, end := first, first+v.tree[first].below; i <= end; i++ {
+	end := first + v.tree[first].below
+	for i := first; i <= end; i++ {
 		if i == 0 {
 			continue
 		}
@@ -90,12 +105,17 @@ func (v view) walk(ctx context.Context, target string, fn fs.WalkDirFunc) error 
 		n := &v.tree[i]
 		err := skipMissing(fn(filepath.FromSlash(n.Path), contextEntry{dirEntry{v, i}}, nil))
 		switch {
+		case err == nil && n.Mode == gitlink && i == first:
+			if v, i, err = v.enter(i); err != nil {
+				return err
+			}
+			first, end = i, i+v.tree[i].below
 		case err == nil:
 		case err == fs.SkipAll:
 			return nil
 		case err != fs.SkipDir:
 			return err
-		case n.Mode.IsDir():
+		case n.mode().IsDir():
 			i += n.below
 		case i == first:
 			return nil
@@ -115,13 +135,14 @@ func skipMissing(err error) error {
 	return err
 }
 
-// contextEntry is a dirEntry that cannot be a submodule: filters ask for the
-// information of what they keep only, so a submodule that is ignored is no error.
+// contextEntry is a dirEntry that cannot be a submodule which nobody entered:
+// filters ask for the information of what they keep only, so that none is sent
+// without its files.
 type contextEntry struct{ dirEntry }
 
 func (e contextEntry) Info() (fs.FileInfo, error) {
-	if n := e.view.tree[e.i]; n.Mode == Submodule {
-		return nil, fmt.Errorf("%q: %w", n.Path, ErrSubmodule)
+	if n := e.view.tree[e.i]; n.Mode == gitlink {
+		return nil, fmt.Errorf("%q: a submodule that was not looked into", n.Path)
 	}
 	info, err := e.view.stat(e.i) // with its size: fsutil takes it from Sys
 	if err != nil {
@@ -145,19 +166,20 @@ func (c *Context) OnError(fn func(error)) *Context {
 // That an object cannot be read is told by Read, never by Open; see OnError.
 func (c *Context) Open(name string) (io.ReadCloser, error) {
 	clean := strings.TrimPrefix(path.Clean(filepath.ToSlash(name)), "/")
-	i, err := c.view.resolve(clean, true)
-	if err == nil && c.view.tree[i].Mode.IsDir() {
+	v, i, err := c.view().resolve(clean, true)
+	if err == nil && v.isDir(i) {
 		err = errIsDir
 	}
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
-	return &lazyFile{context: c, i: i}, nil
+	return &lazyFile{context: c, view: v, i: i}, nil
 }
 
 // lazyFile opens the file when it is first read.
 type lazyFile struct {
 	context *Context
+	view    view
 	i       int
 	r       io.ReadCloser
 	err     error // sticks
@@ -168,13 +190,13 @@ func (f *lazyFile) Read(b []byte) (n int, err error) {
 		return 0, f.err
 	}
 	if f.r == nil {
-		f.r, err = f.context.view.content(f.i)
+		f.r, err = f.view.content(f.i)
 	}
 	if err == nil {
 		n, err = f.r.Read(b)
 	}
 	if err != nil && err != io.EOF {
-		err = &fs.PathError{Op: "read", Path: f.context.view.tree[f.i].Path, Err: err}
+		err = &fs.PathError{Op: "read", Path: f.view.tree[f.i].Path, Err: err}
 		if f.context.onError != nil {
 			f.context.onError(err)
 		}
@@ -196,8 +218,8 @@ func (f *lazyFile) Close() error {
 // session/filesync does it when it sends the context: one filter, and follow
 // paths resolved on the whole context, ignored files included.
 func (c *Context) Filter(excludes, followPaths []string) (fsutil.FS, error) {
-	if err := c.view.checkSubmodules(excludes, followPaths); err != nil {
-		return nil, err
+	if err := c.enterSubmodules(excludes, followPaths); err != nil {
+		return nil, fmt.Errorf("filter the build context: %w", err)
 	}
 	f, err := fsutil.NewFilterFS(c, &fsutil.FilterOpt{ExcludePatterns: excludes, FollowPaths: followPaths})
 	if err != nil {
@@ -206,40 +228,17 @@ func (c *Context) Filter(excludes, followPaths []string) (fsutil.FS, error) {
 	return f, nil
 }
 
-// checkSubmodules refuses follow paths that lead into a submodule which is not
-// ignored. The filter would only find nothing there.
-func (v view) checkSubmodules(excludes, followPaths []string) error {
-	for _, n := range v.tree {
-		if n.Mode != Submodule {
-			continue
-		}
-		for _, p := range followPaths {
-			if p = strings.TrimPrefix(path.Clean(filepath.ToSlash(p)), "/"); !inside(p, n.Path) {
-				continue
-			}
-			ignored, err := patternmatcher.MatchesOrParentMatches(n.Path, excludes)
-			if err != nil {
-				return fmt.Errorf("filter the build context: %w", err)
-			}
-			if !ignored {
-				return fmt.Errorf("%q: %w", p, ErrSubmodule)
-			}
-		}
-	}
-	return nil
-}
-
 // Listing is what Filter's walk would send, with what identifies it: the object
 // id of a file, the target of a symbolic link. Directories are included. No
 // process is asked for anything but the targets of links.
 func (c *Context) Listing(ctx context.Context, excludes, followPaths []string) ([]Entry, error) {
 	unsized := *c
-	unsized.view.sized = false
-	v := unsized.view
+	unsized.unsized = true
 	f, err := unsized.Filter(excludes, followPaths)
 	if err != nil {
 		return nil, err
 	}
+	v := unsized.view() // with the submodules that the filter lets through
 	var list []Entry
 	at := 0 // the filter keeps the order of the tree, also for parents that it adds late
 	err = f.Walk(ctx, "/", func(p string, _ fs.DirEntry, err error) error {
@@ -254,7 +253,7 @@ func (c *Context) Listing(ctx context.Context, excludes, followPaths []string) (
 		}
 		e := v.tree[at].Entry
 		if e.Mode&fs.ModeSymlink != 0 {
-			if e.Link, err = v.objects.link(e.OID); err != nil {
+			if e.Link, err = v.tree[at].repo.link(e.OID); err != nil {
 				return err
 			}
 		}

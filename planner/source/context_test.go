@@ -136,49 +136,6 @@ func TestContextErrors(t *testing.T) {
 	wantError(t, err, nil, "build context")
 }
 
-func TestSubmodule(t *testing.T) {
-	inner := newRepo(t, files{"f": "1"})
-	repo := newRepo(t, files{"a": "1", "vendor/z": "2"})
-	runGit(t, repo, "-c", "protocol.file.allow=always", "submodule", "add", "-q", inner, "vendor/mod")
-	commitAll(t, repo)
-	s := openSource(t, Options{Dir: repo})
-	c := openContext(t, s, ".")
-	for _, tt := range []struct {
-		name             string
-		excludes, follow []string
-		want             []string // nil: the error
-	}{
-		{"everything", nil, nil, nil},
-		{"ignored", []string{"vendor/mod"}, nil, []string{".gitmodules", "a", "vendor", "vendor/z"}},
-		{"parent ignored", []string{"vendor"}, nil, []string{".gitmodules", "a"}},
-		{"not asked for", nil, []string{"a"}, []string{"a"}},
-		{"not asked for by a pattern", nil, []string{"*/z"}, []string{"vendor", "vendor/z"}},
-		{"asked for", nil, []string{"vendor/mod"}, nil},
-		{"asked for a file in it", nil, []string{"/vendor/mod/f"}, nil},
-		{"ignored and asked for", []string{"vendor/mod"}, []string{"a", "vendor/mod/f"}, []string{"a"}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			list, err := c.Listing(context.Background(), tt.excludes, tt.follow)
-			if tt.want == nil {
-				wantError(t, err, ErrSubmodule, "vendor/mod", ".dockerignore")
-				return
-			}
-			must(t, err)
-			equal(t, paths(list), tt.want)
-		})
-	}
-	entries, err := fs.ReadDir(s.FS(), "vendor")
-	must(t, err)
-	equal(t, entries[0].Type(), Submodule)
-	for _, name := range []string{"vendor/mod", "vendor/mod/f"} {
-		if _, err := fs.ReadFile(s.FS(), name); !errors.Is(err, ErrSubmodule) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	_, err = s.Context("vendor/mod")
-	wantError(t, err, ErrSubmodule)
-}
-
 // pipe is one end of fsutil's protocol in memory.
 type pipe struct {
 	ctx context.Context

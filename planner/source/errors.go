@@ -16,9 +16,8 @@ var (
 	ErrMissingObject = errors.New("the repository does not hold an object of the commit (a partial clone, or a damaged repository): " +
 		"clone without --filter, or fetch everything with `git fetch --refetch --no-filter`")
 
-	ErrSubmodule = errors.New("files of git submodules are not supported yet: list the submodule in .dockerignore if the image does not need it, " +
-		"else commit the files themselves")
-	ErrLFS = errors.New("the commit has a pointer of Git LFS here, not the file: files kept by LFS are not supported yet; commit the file itself, " +
+	ErrSubmodule = errors.New("the submodule is not fetched")
+	ErrLFS       = errors.New("the commit has a pointer of Git LFS here, not the file: files kept by LFS are not supported yet; commit the file itself, " +
 		"list it in .dockerignore if the image does not need it, or lay the work tree's file over it with contextAddFiles")
 	ErrLinkEscapes = errors.New("the symbolic link leads out of the project: let it point, by a relative path, to a file of the project")
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,25 +19,32 @@ import (
 
 // git runs git processes, all in one directory and one environment.
 type git struct {
-	dir       string
-	env       []string
-	place     []string // of env: where the repository and the work tree are
-	processes atomic.Int64
-	running   sync.WaitGroup
+	dir   string
+	env   []string
+	place []string // of env: where the repository and the work tree are
+	*processes
+}
+
+// processes counts what the gits of one source run.
+type processes struct {
+	started atomic.Int64
+	running sync.WaitGroup
+}
+
+// quiet keeps git from writing, from asking, and from what is not in the commit.
+var quiet = []string{
+	"LC_ALL=C",                 // messages are told apart below
+	"GIT_OPTIONAL_LOCKS=0",     // reading must not write
+	"GIT_TERMINAL_PROMPT=0",    // nobody may be there to answer
+	"GIT_NO_REPLACE_OBJECTS=1", // refs/replace is not cloned: two clones of a commit would differ
+	"GIT_NO_LAZY_FETCH=1",      // a partial clone must not go to the network, object by object:
+	"GIT_ALLOW_PROTOCOL=none",  // the same for git before 2.44
 }
 
 // newGit prepares the environment. The user's GIT_DIR and GIT_WORK_TREE count,
 // read relative to where the user is; a work tree given by flag (explicit) beats
 // GIT_WORK_TREE, as git's own --work-tree does.
 func newGit(dir, cwd string, explicit bool) *git {
-	env := append(os.Environ(),
-		"LC_ALL=C",                 // messages are told apart below
-		"GIT_OPTIONAL_LOCKS=0",     // reading must not write
-		"GIT_TERMINAL_PROMPT=0",    // nobody may be there to answer
-		"GIT_NO_REPLACE_OBJECTS=1", // refs/replace is not cloned: two clones of a commit would differ
-		"GIT_NO_LAZY_FETCH=1",      // a partial clone must not go to the network, object by object:
-		"GIT_ALLOW_PROTOCOL=none",  // the same for git before 2.44
-	)
 	var place []string
 	for _, name := range []string{"GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR"} {
 		if v := os.Getenv(name); v != "" && !filepath.IsAbs(v) {
@@ -46,7 +54,28 @@ func newGit(dir, cwd string, explicit bool) *git {
 	if explicit && os.Getenv("GIT_DIR") != "" {
 		place = append(place, "GIT_WORK_TREE="+dir)
 	}
-	return &git{dir: dir, env: append(env, place...), place: place}
+	return &git{dir: dir, env: slices.Concat(os.Environ(), quiet, place), place: place, processes: new(processes)}
+}
+
+// elsewhere is the process's environment without what says where the user's
+// repository is (git rev-parse --local-env-vars): a submodule is another.
+func elsewhere() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		switch name {
+		case "GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY",
+			"GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_SHALLOW_FILE", "GIT_GRAFT_FILE", "GIT_NAMESPACE", "GIT_PREFIX":
+			return true
+		}
+		return false
+	})
+}
+
+// in is git for another repository, wherever its work tree is: git would fail if
+// that was removed.
+func (g *git) in(gitDir string) *git {
+	env := slices.Concat(elsewhere(), quiet, []string{"GIT_DIR=" + gitDir, "GIT_WORK_TREE=" + gitDir})
+	return &git{dir: gitDir, env: env, processes: g.processes}
 }
 
 // output runs git to its end and returns what it printed.
@@ -102,7 +131,7 @@ func (g *git) start(ctx context.Context, args ...string) (*process, error) {
 		r.Close()
 		return nil, p.failure(err)
 	}
-	g.processes.Add(1)
+	g.started.Add(1)
 	g.running.Go(func() {
 		p.err = cmd.Wait()
 		cancel()

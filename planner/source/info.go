@@ -17,12 +17,12 @@ func (v view) stat(i int) (*fsutil.StatInfo, error) {
 	n := &v.tree[i]
 	s := &types.Stat{
 		Path:    filepath.FromSlash(n.Path),
-		Mode:    uint32(n.Mode),
+		Mode:    uint32(n.mode()),
 		ModTime: ModTime.UnixNano(),
 	}
 	switch {
 	case n.Mode&fs.ModeSymlink != 0:
-		link, err := v.objects.link(n.OID)
+		link, err := n.repo.link(n.OID)
 		if err != nil {
 			return nil, err
 		}
@@ -38,7 +38,8 @@ func (v view) stat(i int) (*fsutil.StatInfo, error) {
 }
 
 func (v view) size(i int) (int64, error) {
-	return v.objects.size(v.tree[i].OID, func() []string { return v.filesAfter(i) })
+	n := v.tree[i]
+	return n.repo.size(n.OID, func() []string { return v.filesAfter(i) })
 }
 
 // unsizedInfo is the information of a file whose size is asked for only when
@@ -58,14 +59,16 @@ func (u unsizedInfo) Size() int64 {
 	return size
 }
 
-// filesAfter names the objects whose sizes a walk is going to want next.
+// filesAfter names the objects of the same repository whose sizes a walk is going
+// to want next.
 func (v view) filesAfter(i int) []string {
 	oids := make([]string, 0, ahead)
+	repo := v.tree[i].repo
 	for _, n := range v.tree[i+1:] {
 		if len(oids) == ahead {
 			break
 		}
-		if n.Mode.IsRegular() {
+		if n.Mode.IsRegular() && n.repo == repo {
 			oids = append(oids, n.OID)
 		}
 	}
@@ -79,8 +82,8 @@ type dirEntry struct {
 }
 
 func (d dirEntry) Name() string               { return path.Base(d.view.tree[d.i].Path) }
-func (d dirEntry) IsDir() bool                { return d.view.tree[d.i].Mode.IsDir() }
-func (d dirEntry) Type() fs.FileMode          { return d.view.tree[d.i].Mode.Type() }
+func (d dirEntry) IsDir() bool                { return d.view.isDir(d.i) }
+func (d dirEntry) Type() fs.FileMode          { return d.view.tree[d.i].mode().Type() }
 func (d dirEntry) Info() (fs.FileInfo, error) { return d.view.info(d.i) }
 
 // info is what projectFS tells of a file.

@@ -28,7 +28,6 @@ const maxBuffered = 1 << 20
 type objects struct {
 	ctx     context.Context
 	git     *git
-	tree    tree             // of the commit
 	newHash func() hash.Hash // the repository's object format
 
 	contents, sized atomic.Int64
@@ -44,12 +43,12 @@ type objects struct {
 	files map[string]diskFile // objects that the work tree stands in for
 }
 
-func newObjects(ctx context.Context, g *git, t tree, idLength int) *objects {
+func newObjects(ctx context.Context, g *git, idLength int) *objects {
 	newHash := sha1.New
 	if idLength == 2*sha256.Size {
 		newHash = sha256.New
 	}
-	return &objects{ctx: ctx, git: g, tree: t, newHash: newHash,
+	return &objects{ctx: ctx, git: g, newHash: newHash,
 		sizes: map[string]int64{}, links: map[string]string{}, files: map[string]diskFile{}}
 }
 

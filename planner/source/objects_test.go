@@ -216,8 +216,8 @@ func TestGitThatDies(t *testing.T) {
 	s := openSource(t, Options{Dir: repo})
 	_, err := fs.ReadFile(s.FS(), "a")
 	must(t, err)
-	s.objects.batch.cancel()
-	<-s.objects.batch.done
+	s.main.batch.cancel()
+	<-s.main.batch.done
 	_, err = fs.ReadFile(s.FS(), "b")
 	wantError(t, err, nil, "git cat-file")
 	_, err = fs.ReadFile(s.FS(), "b")

@@ -8,9 +8,11 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -32,9 +34,9 @@ func (c *Context) WithFiles(ctx context.Context, paths []string) (*Context, erro
 		return nil, fmt.Errorf("add files to the build context: %v", err)
 	}
 	defer root.Close()
-	a := &adder{ctx: ctx, root: root, objects: c.view.objects,
+	a := &adder{ctx: ctx, root: root, repo: c.tree.source.main,
 		added: map[string]Entry{}, committed: map[string]bool{}}
-	for _, n := range a.objects.tree {
+	for _, n := range a.repo.tree {
 		a.committed[n.OID] = true
 	}
 	for _, p := range paths {
@@ -42,8 +44,12 @@ func (c *Context) WithFiles(ctx context.Context, paths []string) (*Context, erro
 			return nil, fmt.Errorf("add %q to the build context: %w", p, err)
 		}
 	}
+	v, err := a.enter(c.view())
+	if err != nil {
+		return nil, fmt.Errorf("add files to the build context: %w", err)
+	}
 	out := *c
-	out.view.tree = a.merge(c.view.tree)
+	out.tree = &growing{source: c.tree.source, dir: c.tree.dir, tree: a.merge(v.tree)}
 	return &out, nil
 }
 
@@ -51,7 +57,7 @@ func (c *Context) WithFiles(ctx context.Context, paths []string) (*Context, erro
 type adder struct {
 	ctx       context.Context
 	root      *os.Root
-	objects   *objects
+	repo      *repository     // that hashes are made for
 	committed map[string]bool // object ids that git can be asked for
 	added     map[string]Entry
 }
@@ -121,12 +127,12 @@ func (a *adder) walk(name string) error {
 			return err
 		}
 		link = filepath.ToSlash(link)
-		h := a.objects.newHash()
+		h := a.repo.newHash()
 		fmt.Fprintf(h, "blob %d\x00%s", len(link), link)
 		e.Mode, e.OID = fs.ModeSymlink|0o777, hex.EncodeToString(h.Sum(nil))
-		a.objects.mu.Lock()
-		a.objects.links[e.OID] = link
-		a.objects.mu.Unlock()
+		a.repo.mu.Lock()
+		a.repo.links[e.OID] = link
+		a.repo.mu.Unlock()
 	case m.IsRegular():
 		e.Mode = 0o644
 		if m&0o100 != 0 {
@@ -154,7 +160,7 @@ func (a *adder) hashFile(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	h := a.objects.newHash()
+	h := a.repo.newHash()
 	fmt.Fprintf(h, "blob %d\x00", fi.Size())
 	if n, err := io.Copy(h, f); err != nil {
 		return "", err
@@ -165,11 +171,24 @@ func (a *adder) hashFile(name string) (string, error) {
 	if a.committed[oid] {
 		return oid, nil
 	}
-	a.objects.know(oid, fi.Size())
-	a.objects.mu.Lock()
-	defer a.objects.mu.Unlock()
-	a.objects.files[oid] = diskFile{dir: a.root.Name(), name: name}
+	a.repo.know(oid, fi.Size())
+	a.repo.mu.Lock()
+	defer a.repo.mu.Unlock()
+	a.repo.files[oid] = diskFile{dir: a.root.Name(), name: name}
 	return oid, nil
+}
+
+// enter is the view with the submodules known in which something is added.
+func (a *adder) enter(v view) (view, error) {
+	for _, name := range slices.Sorted(maps.Keys(a.added)) { // the outer ones first
+		if i, ok := v.find(name); ok && a.added[name].Mode.IsDir() {
+			var err error
+			if v, _, err = v.enter(i); err != nil {
+				return v, err
+			}
+		}
+	}
+	return v, nil
 }
 
 // merge puts the added entries over the tree. A file takes the place of a whole
@@ -189,7 +208,7 @@ func (a *adder) merge(t tree) tree {
 		}
 	}
 	for _, e := range a.added {
-		nodes = append(nodes, node{Entry: e})
+		nodes = append(nodes, node{Entry: e, repo: a.repo})
 	}
 	for i := range nodes {
 		nodes[i].below = 0

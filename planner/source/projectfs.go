@@ -7,8 +7,8 @@ import (
 	"io/fs"
 )
 
-// projectFS is a view as the file systems of the standard library.
-type projectFS struct{ view view }
+// projectFS is the project as the file systems of the standard library.
+type projectFS struct{ *growing }
 
 var (
 	_ fs.ReadFileFS = projectFS{}
@@ -24,26 +24,24 @@ var (
 )
 
 // at finds the node for an operation.
-func (p projectFS) at(op, name string, follow bool) (int, error) {
+func (p projectFS) at(op, name string, follow bool) (view, int, error) {
+	v := p.view()
 	if !fs.ValidPath(name) {
-		return 0, &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
+		return v, 0, &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
-	i, err := p.view.resolve(name, follow)
+	v, i, err := v.resolve(name, follow)
 	if err != nil {
-		return 0, &fs.PathError{Op: op, Path: name, Err: err}
+		return v, 0, &fs.PathError{Op: op, Path: name, Err: err}
 	}
-	return i, nil
+	return v, i, nil
 }
 
 // content opens the file at a node.
 func (v view) content(i int) (io.ReadCloser, error) {
-	switch m := v.tree[i].Mode; {
-	case m == Submodule:
-		return nil, ErrSubmodule
-	case m.IsDir():
+	if v.isDir(i) {
 		return nil, errIsDir
 	}
-	r, size, err := v.objects.open(v.tree[i].OID)
+	r, size, err := v.tree[i].repo.open(v.tree[i].OID)
 	if err != nil || size >= maxPointer {
 		return r, err
 	}
@@ -66,26 +64,26 @@ const maxPointer = 1024
 var pointerStart = []byte("version https://git-lfs.github.com/spec/")
 
 func (p projectFS) Open(name string) (fs.File, error) {
-	i, err := p.at("open", name, true)
+	v, i, err := p.at("open", name, true)
 	if err != nil {
 		return nil, err
 	}
-	if p.view.tree[i].Mode.IsDir() {
-		return &openDir{fs: p, name: name, i: i}, nil
+	if v.isDir(i) {
+		return &openDir{fs: p, name: name, view: v, i: i}, nil
 	}
-	r, err := p.view.content(i)
+	r, err := v.content(i)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
-	return &openFile{ReadCloser: r, view: p.view, i: i}, nil
+	return &openFile{ReadCloser: r, view: v, i: i}, nil
 }
 
 func (p projectFS) ReadFile(name string) ([]byte, error) {
-	i, err := p.at("read", name, true)
+	v, i, err := p.at("read", name, true)
 	if err != nil {
 		return nil, err
 	}
-	r, err := p.view.content(i)
+	r, err := v.content(i)
 	if err != nil {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
 	}
@@ -98,46 +96,50 @@ func (p projectFS) ReadFile(name string) ([]byte, error) {
 }
 
 func (p projectFS) ReadDir(name string) ([]fs.DirEntry, error) {
-	i, err := p.at("readdir", name, true)
+	v, i, err := p.at("readdir", name, true)
 	if err != nil {
 		return nil, err
 	}
-	dir := p.view.tree[i]
+	if v, i, err = v.enter(i); err != nil {
+		return nil, &fs.PathError{Op: "readdir", Path: name, Err: err}
+	}
+	dir := v.tree[i]
 	if !dir.Mode.IsDir() {
 		return nil, &fs.PathError{Op: "readdir", Path: name, Err: errNotDir}
 	}
 	list := []fs.DirEntry{}
-	for k := i + 1; k <= i+dir.below; k += 1 + p.view.tree[k].below {
-		list = append(list, dirEntry{p.view, k})
+	for k := i + 1; k <= i+dir.below; k += 1 + v.tree[k].below {
+		list = append(list, dirEntry{v, k})
 	}
 	return list, nil
 }
 
 func (p projectFS) Stat(name string) (fs.FileInfo, error) {
-	i, err := p.at("stat", name, true)
+	v, i, err := p.at("stat", name, true)
 	if err != nil {
 		return nil, err
 	}
-	return p.view.info(i)
+	return v.info(i)
 }
 
 func (p projectFS) Lstat(name string) (fs.FileInfo, error) {
-	i, err := p.at("lstat", name, false)
+	v, i, err := p.at("lstat", name, false)
 	if err != nil {
 		return nil, err
 	}
-	return p.view.info(i)
+	return v.info(i)
 }
 
 func (p projectFS) ReadLink(name string) (string, error) {
-	i, err := p.at("readlink", name, false)
+	v, i, err := p.at("readlink", name, false)
 	if err != nil {
 		return "", err
 	}
-	if p.view.tree[i].Mode&fs.ModeSymlink == 0 {
+	n := v.tree[i]
+	if n.Mode&fs.ModeSymlink == 0 {
 		return "", &fs.PathError{Op: "readlink", Path: name, Err: errNotLink}
 	}
-	link, err := p.view.objects.link(p.view.tree[i].OID)
+	link, err := n.repo.link(n.OID)
 	if err != nil {
 		return "", &fs.PathError{Op: "readlink", Path: name, Err: err}
 	}
@@ -157,12 +159,13 @@ func (f *openFile) Stat() (fs.FileInfo, error) { return f.view.info(f.i) }
 type openDir struct {
 	fs   projectFS
 	name string
+	view view
 	i    int
 	read bool
 	list []fs.DirEntry
 }
 
-func (d *openDir) Stat() (fs.FileInfo, error) { return d.fs.view.info(d.i) }
+func (d *openDir) Stat() (fs.FileInfo, error) { return d.view.info(d.i) }
 func (d *openDir) Close() error               { return nil }
 
 func (d *openDir) Read([]byte) (int, error) {

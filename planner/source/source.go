@@ -4,7 +4,9 @@
 //
 // It is cheap by contract: opening costs two processes, reading any number of
 // files one more, and an object that nobody asks for is never touched; Stats
-// counts, so that tests can hold it to that. It is hermetic: the commit alone
+// counts, so that tests can hold it to that. The files of a submodule are part of
+// the tree; it costs nothing until something in it is read, and the same then. It
+// is hermetic: the commit alone
 // decides what is read. The work tree need not exist, local replacements of
 // objects (git replace), checkout filters and the network are never used, and
 // every file carries the same owner, the same time and a normalised mode.
@@ -45,8 +47,10 @@ type Options struct {
 	GitWorkTree string
 	// Tree, when set, gives the object id of a tree of the whole work tree, which
 	// is read in the place of the commit's, and what git needs in its environment
-	// to find the objects.
-	Tree func(ctx context.Context, w Worktree) (id string, env []string, err error)
+	// to find the objects. It is asked for each submodule that is read, too, by its
+	// path relative to the project ("." is the project itself): "" lets the commit
+	// of that be read.
+	Tree func(ctx context.Context, w Worktree, path string) (id string, env []string, err error)
 }
 
 // Worktree says where git is run for a project.
@@ -54,20 +58,25 @@ type Worktree struct {
 	Dir     string   // where git is started
 	Project string   // the project's directory, relative to Dir, with slashes
 	Env     []string // what is added to the process's environment
+	Environ []string // what takes the place of the process's environment, if not nil
 }
 
 // Source is a project's files at the commit that HEAD named when it was opened.
 // It is safe for concurrent use.
 type Source struct {
-	cancel  context.CancelFunc
-	git     *git
-	objects *objects
-	view    view
-	commit  string
-	dir     string // the project's directory on disk
-	below   string // the same, relative to where git is run
-	bare    bool   // and so nothing on disk is a project file
-	read    func() (Commit, error)
+	ctx      context.Context // of the git processes
+	cancel   context.CancelFunc
+	git      *git
+	main     *repository
+	project  *growing
+	workTree func(ctx context.Context, w Worktree, path string) (string, []string, error) // Options.Tree
+	commit   string
+	dir      string // the project's directory on disk
+	below    string // the same, relative to where git is run
+	bare     bool   // and so nothing on disk is a project file
+	read     func() (Commit, error)
+	submodules
+	followed
 }
 
 // Stats counts what a Source has cost so far.
@@ -97,7 +106,7 @@ func open(ctx context.Context, o Options) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{git: g, dir: dir, below: below}
+	s := &Source{ctx: ctx, git: g, dir: dir, below: below, workTree: o.Tree}
 
 	// The prefix comes last because it may itself hold line breaks.
 	out, err := g.output(ctx, "rev-parse",
@@ -121,14 +130,13 @@ func open(ctx context.Context, o Options) (*Source, error) {
 	root := s.commit
 	if o.Tree != nil {
 		var env []string
-		if root, env, err = o.Tree(ctx, s.Worktree()); err != nil {
+		if root, env, err = o.Tree(ctx, s.Worktree(), "."); err != nil {
 			return nil, err
 		}
 		g.env = append(g.env, env...)
 	}
-	// ls-tree without -l: sizes would open every object.
-	listing, err := g.output(ctx, "ls-tree", "-r", "-t", "-z", "--full-tree", root+":"+prefix)
-	if err != nil {
+	s.main = &repository{objects: newObjects(ctx, g, len(s.commit)), root: root, prefix: prefix, modules: s.modules}
+	if err := s.main.list(); err != nil {
 		if errors.Is(err, errNoSuchTree) && prefix != "" {
 			err = ErrNotCommitted
 		} else if errors.Is(err, errNoSuchTree) {
@@ -136,12 +144,7 @@ func open(ctx context.Context, o Options) (*Source, error) {
 		}
 		return nil, fmt.Errorf("read directory %q of commit %s: %w", prefix, s.commit, err)
 	}
-	t, err := parseTree(string(listing))
-	if err != nil {
-		return nil, fmt.Errorf("read the tree of commit %s: %w", s.commit, err)
-	}
-	s.objects = newObjects(ctx, g, t, len(s.commit))
-	s.view = view{tree: t, objects: s.objects, sized: true}
+	s.project = &growing{source: s, dir: ".", tree: s.main.tree}
 	s.read = sync.OnceValues(s.readCommit)
 	return s, nil
 }
@@ -228,17 +231,20 @@ func (s *Source) CommitID() string { return s.commit }
 
 // Stats tells what the Source has cost so far.
 func (s *Source) Stats() Stats {
-	return Stats{
-		Processes: s.git.processes.Load(),
-		Objects:   s.objects.contents.Load(),
-		Sizes:     s.objects.sized.Load(),
+	stats := Stats{Processes: s.git.started.Load()}
+	for _, r := range s.repositories() {
+		stats.Objects += r.contents.Load()
+		stats.Sizes += r.sized.Load()
 	}
+	return stats
 }
 
 // Close ends the git processes. Readers that are still open fail.
 func (s *Source) Close() error {
 	s.cancel()
-	s.objects.close()
+	for _, r := range s.repositories() {
+		r.close()
+	}
 	s.git.running.Wait()
 	return nil
 }
@@ -260,7 +266,7 @@ func (s *Source) Commit(context.Context) (Commit, error) {
 }
 
 func (s *Source) readCommit() (Commit, error) {
-	data, err := s.objects.read(s.commit)
+	data, err := s.main.read(s.commit)
 	if err != nil {
 		return Commit{}, err
 	}
@@ -283,4 +289,4 @@ func (s *Source) readCommit() (Commit, error) {
 // fs.ReadDirFS, fs.StatFS and fs.ReadLinkFS. Open, ReadFile, ReadDir and Stat
 // follow symbolic links as long as they stay inside the project, else they fail
 // with ErrLinkEscapes; Lstat and directory entries tell of the link itself.
-func (s *Source) FS() fs.FS { return projectFS{s.view} }
+func (s *Source) FS() fs.FS { return projectFS{s.project} }

@@ -264,7 +264,7 @@ func TestMalformedTree(t *testing.T) {
 	tr, err := parseTree("100664 blob " + oid + "\told\x00" + "160000 commit " + oid + "\tsub\x00")
 	must(t, err)
 	equal(t, tr[1].Mode, 0o644)
-	equal(t, tr[2].Mode, Submodule)
+	equal(t, tr[2].Mode, gitlink)
 	if !strings.HasPrefix(tr[2].OID, "0123") {
 		t.Errorf("object id %s", tr[2].OID)
 	}

@@ -1,7 +1,6 @@
 package source
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -10,15 +9,16 @@ import (
 	"strings"
 )
 
-// Submodule is the mode of a submodule's entry: git knows a commit of another
-// repository there, and no files.
-const Submodule = fs.ModeIrregular
+// gitlink is the mode of a submodule that was not entered yet: git knows a commit
+// of another repository there, and no files. Nobody but this package gets to see
+// it: it is told as a directory, or not at all.
+const gitlink = fs.ModeIrregular
 
 // Entry is a file, directory or symbolic link of a tree.
 type Entry struct {
 	Path string      // slash-separated, relative to the root of its tree
-	Mode fs.FileMode // 0644, 0755, ModeDir|0755, ModeSymlink|0777 or Submodule
-	OID  string      // git's object id in hexadecimal; "" for a directory that is not in the commit
+	Mode fs.FileMode // 0644, 0755, ModeDir|0755 or ModeSymlink|0777
+	OID  string      // git's object id in hexadecimal; "" for a directory that is not in the commit, or is a submodule
 	Link string      // target of a symbolic link; filled in by Context.Listing only
 }
 
@@ -27,6 +27,15 @@ type Entry struct {
 type node struct {
 	Entry
 	below int
+	repo  *repository // that has the object
+}
+
+// mode is what is told of the node's mode: a submodule is a directory.
+func (n *node) mode() fs.FileMode {
+	if n.Mode == gitlink {
+		return fs.ModeDir | 0o755
+	}
+	return n.Mode
 }
 
 // tree holds the nodes in the order in which filepath.WalkDir meets them, the
@@ -109,7 +118,7 @@ func parseTree(listing string) (tree, error) {
 		case f[0] == "120000":
 			e.Mode = fs.ModeSymlink | 0o777
 		case f[0] == "160000":
-			e.Mode = Submodule
+			e.Mode = gitlink
 		default:
 			return nil, fmt.Errorf("git ls-tree: unknown mode %s of %q", f[0], name)
 		}
@@ -141,57 +150,22 @@ func (t tree) sub(i int) tree {
 	return s
 }
 
-// view is a tree with the means to read what is in it.
-type view struct {
-	tree
-	objects *objects
-	sized   bool // whether a file's information has its size, at the price of asking git
-}
-
-// resolve finds the node that name leads to, following symbolic links on the way
-// and, if last is set, at its end.
-func (v view) resolve(name string, last bool) (int, error) {
-	at, rest, hops := ".", name, 0
-	for rest != "" {
-		var part string
-		part, rest, _ = strings.Cut(rest, "/")
-		switch part {
-		case "", ".":
-			continue
-		case "..":
-			if at == "." {
-				return 0, ErrLinkEscapes
-			}
-			at = path.Dir(at)
-			continue
-		}
-		next := path.Join(at, part)
-		i, ok := v.find(next)
-		switch {
-		case !ok:
-			return 0, fs.ErrNotExist
-		case v.tree[i].Mode&fs.ModeSymlink != 0 && (rest != "" || last):
-			link, err := v.objects.link(v.tree[i].OID)
-			switch hops++; {
-			case err != nil:
-				return 0, err
-			case path.IsAbs(link):
-				return 0, fmt.Errorf("%q -> %q: %w", next, link, ErrLinkEscapes)
-			case hops > 40: // as Linux does
-				return 0, errLinkLoop
-			}
-			rest = link + "/" + rest
-			continue
-		case v.tree[i].Mode == Submodule && rest != "":
-			return 0, fmt.Errorf("%q: %w", next, ErrSubmodule)
-		case !v.tree[i].Mode.IsDir() && strings.Trim(rest, "/.") != "":
-			return 0, fmt.Errorf("%q is not a directory: %w", next, fs.ErrNotExist)
-		}
-		at = next
+// graft puts the tree of a submodule in the place of its link.
+func (t tree) graft(i int, sub tree) tree {
+	out := make(tree, 0, len(t)+len(sub)-1)
+	out = append(out, t[:i+1]...)
+	top := &out[i]
+	top.Mode, top.OID, top.repo = fs.ModeDir|0o755, "", sub[0].repo
+	for _, n := range sub[1:] {
+		n.Path = top.Path + "/" + n.Path
+		out = append(out, n)
 	}
-	i, ok := v.find(at)
-	if !ok {
-		return 0, errors.New("path lost while it was resolved")
+	out = append(out, t[i+1:]...)
+	for dir := top.Path; ; dir = path.Dir(dir) {
+		k, _ := out.find(dir)
+		out[k].below += len(sub) - 1
+		if dir == "." {
+			return out
+		}
 	}
-	return i, nil
 }

@@ -1,8 +1,11 @@
 package render
 
 import (
+	"fmt"
+	"io/fs"
 	"strings"
 	"testing"
+	"testing/fstest"
 )
 
 func TestMatch(t *testing.T) {
@@ -68,5 +71,33 @@ func TestGlobBase(t *testing.T) {
 		if ok, err := Match(escapeGlob(name), name); !ok || err != nil {
 			t.Errorf("%q does not match itself: %v", escapeGlob(name), err)
 		}
+	}
+}
+
+// forbidden is a file system in which some directories cannot be listed.
+type forbidden struct {
+	fstest.MapFS
+	dir string
+}
+
+func (f forbidden) ReadDir(name string) ([]fs.DirEntry, error) {
+	if name == f.dir {
+		return nil, fmt.Errorf("%s was listed", name)
+	}
+	return f.MapFS.ReadDir(name)
+}
+
+// A glob lists no directory that is deeper than it can match: that may be a
+// submodule which is not there.
+func TestGlobLooksNoDeeper(t *testing.T) {
+	files := fstest.MapFS{"a": {}, "sub/b": {}, "sub/c/d": {}}
+	for pattern, dir := range map[string]string{"*": "sub", "[a-z]": "sub", "sub/*": "sub/c", "*/b": "sub/c", "{a,sub/b}": "sub/c"} {
+		r, err := Render(t.Context(), "werf.yaml", []byte("{{ range $n, $_ := .Files.Glob \""+pattern+"\" }}{{ $n }} {{ end }}"), Project{Files: forbidden{files, dir}})
+		if err != nil || len(r.Text) < 2 {
+			t.Errorf("%s: %v", pattern, err)
+		}
+	}
+	if _, err := Render(t.Context(), "werf.yaml", []byte("{{ .Files.Glob \"**/b\" }}"), Project{Files: forbidden{files, "sub/c"}}); err == nil {
+		t.Error("a glob that may match there does not look")
 	}
 }

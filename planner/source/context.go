@@ -19,8 +19,9 @@ import (
 // (ModTime) and modes (git's), so it can be sent to a builder as it is.
 //
 // Filter and Listing enter the submodules that their patterns let anything of
-// through, and a Walk of one enters it. Else a walk shows a submodule as a
-// directory without entries, and information on that is an error.
+// through, for good, and a Walk of one enters it. Until then a walk shows a
+// submodule as a directory without entries: whoever sends a context has listed it
+// with the same patterns before.
 //
 // A regular file's information has its true size, asked of git in batches as the
 // walk goes: only what survives the filter, and a little ahead of it, is looked at.
@@ -135,15 +136,10 @@ func skipMissing(err error) error {
 	return err
 }
 
-// contextEntry is a dirEntry that cannot be a submodule which nobody entered:
-// filters ask for the information of what they keep only, so that none is sent
-// without its files.
+// contextEntry is a dirEntry with fsutil's idea of information.
 type contextEntry struct{ dirEntry }
 
 func (e contextEntry) Info() (fs.FileInfo, error) {
-	if n := e.view.tree[e.i]; n.Mode == gitlink {
-		return nil, fmt.Errorf("%q: a submodule that was not looked into", n.Path)
-	}
 	info, err := e.view.stat(e.i) // with its size: fsutil takes it from Sys
 	if err != nil {
 		return nil, &fs.PathError{Op: "stat", Path: e.view.tree[e.i].Path, Err: err}

@@ -450,8 +450,8 @@ func TestNoFile(t *testing.T) {
 	}
 	copies := files{"werf.yaml": meta + "---\nimage: app\ndockerfile: Dockerfile\n", "Dockerfile": "FROM base\nCOPY lib /\n"}
 	gets := files{"werf.yaml": meta + "# {{ .Files.Get \"lib/version\" }}\n"}
-	wantWords(t, fails(t, Options{Dir: submodule(t, copies)}), `image "app"`, `"lib"`, "submodules are not supported")
-	wantWords(t, fails(t, Options{Dir: submodule(t, gets)}), "werf.yaml:3", "submodules are not supported")
+	wantWords(t, fails(t, Options{Dir: submodule(t, copies)}), `image "app"`, `"lib"`, "the submodule is not fetched")
+	wantWords(t, fails(t, Options{Dir: submodule(t, gets)}), "werf.yaml:3", "the submodule is not fetched")
 	wantWords(t, fails(t, Options{Dir: outside(t, files{"werf.yaml": meta + "# {{ .Files.Get \"link\" }}\n"}, "link")}), "werf.yaml:3", "leads out of the project")
 }
 

@@ -63,6 +63,9 @@ type Options struct {
 	// Lock is used instead of the commit's lock file, to write that; nil is the
 	// commit's.
 	Lock *lock.File
+	// Beside tells what else is going to be read as the chart's files are: files and
+	// directories of the project. nil is nothing.
+	Beside func(*Plan) ([]string, error)
 	// Bases answers for the rare Dockerfile whose base decides what is read.
 	Bases dockerfile.ConfigResolver
 	// KeyTrace gets every byte that enters a key; nil is off.
@@ -150,6 +153,11 @@ func Load(ctx context.Context, o Options) (_ *Plan, err error) {
 	planned, err := planImages(ctx, project, p.Lock, sections, o)
 	if err != nil {
 		return nil, err
+	}
+	if o.Beside != nil {
+		if project.beside, err = o.Beside(p); err != nil {
+			return nil, err
+		}
 	}
 	if err := project.inspect(ctx, sections, planned, o); err != nil {
 		return nil, err

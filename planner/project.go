@@ -26,9 +26,10 @@ type Project struct {
 	source    *source.Source
 	rules     *giterminism.Config
 	output    *render.Output
-	templates string // the directory of templates
-	rulesName string // of werf-giterminism.yaml
-	dev       bool   // the work tree is what is read
+	templates string   // the directory of templates
+	rulesName string   // of werf-giterminism.yaml
+	dev       bool     // the work tree is what is read
+	beside    []string // what is read as the chart's files are
 	// workTree is the project on disk, opened when something of it is allowed; nil
 	// if there is none. Links that lead out of it are not followed.
 	workTree func() *os.Root

@@ -166,7 +166,7 @@ func (i *inspection) rolesOf(name string) (roles []giterminism.Rule) {
 	add(name == i.rulesName || i.lock && name == lock.FileName, mustBeCommitted)
 	add(name == i.name, giterminism.UncommittedConfig)
 	add(i.rendersFrom(name), i.templateRule(name))
-	add(i.chart.reads(name), giterminism.ChartFiles)
+	add(i.chart.reads(name) || slices.ContainsFunc(i.beside, func(read string) bool { return inside(name, read) }), giterminism.ChartFiles)
 	add(i.roles[name] != "", i.roles[name])
 	return roles
 }

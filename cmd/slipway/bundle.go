@@ -22,6 +22,8 @@ func publishCommand() *cobra.Command {
 	r.saves(f)
 	r.uses(f)
 	f.noEffectSwitch(noChartRepos, "skip-dependencies-repo-refresh", "L")
+	valuesFlags(f, &p.Values)
+	f.boolean(&p.NoSchema, "no-values-schema-validation", "", "Publish values that do not match the chart's values.schema.json: the rest is given at installation")
 	f.str(&p.Tag, "tag", "Publish the bundle under this tag; a version becomes the chart's version")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		o, err := r.options(nil)
@@ -33,4 +35,15 @@ func publishCommand() *cobra.Command {
 		}, o)
 	}
 	return cmd
+}
+
+// valuesFlags adds the flags that give values over those of the chart.
+func valuesFlags(f *flags, v *pipeline.ValuesOptions) {
+	f.list(&v.Files, "values", "WERF_VALUES", "Lay the values of this YAML file over the chart's; a relative path is read from the commit; repeatable")
+	f.list(&v.Set, "set", "WERF_SET", "Set values, KEY=VALUE[,KEY=VALUE], as Helm does; repeatable")
+	f.list(&v.SetString, "set-string", "WERF_SET_STRING", "Set values that are strings, KEY=VALUE[,KEY=VALUE]; repeatable")
+	f.list(&v.SetFile, "set-file", "WERF_SET_FILE", "Set values to the content of files, KEY=PATH[,KEY=PATH]; repeatable")
+	f.list(&v.SetJSON, "set-json", "WERF_SET_JSON", "Set values given as JSON, KEY=JSON; repeatable")
+	f.list(&v.SetLiteral, "set-literal", "WERF_SET_LITERAL", "Set a value to a string in which nothing has a meaning, KEY=VALUE; repeatable")
+	f.boolean(&v.NoDefaults, "disable-default-values", "", "Leave out the chart's own values.yaml")
 }

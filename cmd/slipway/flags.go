@@ -73,7 +73,7 @@ func (f *flags) fromEnvironment(environ []string) error {
 			name, value, _ := strings.Cut(entry, "=")
 			matches := name == variable
 			if isList(flag) {
-				matches = strings.HasPrefix(name, variable+"_")
+				matches = strings.HasPrefix(name, variable+"_") && !f.ofAnother(name, variable)
 			}
 			if !matches || value == "" {
 				continue
@@ -85,6 +85,21 @@ func (f *flags) fromEnvironment(environ []string) error {
 	})
 	return errors.Join(errs...)
 }
+
+// ofAnother tells whether a variable that begins with that of a list belongs to a
+// flag with a longer name: $WERF_SET_STRING_1 is no $WERF_SET_*.
+func (f *flags) ofAnother(name, variable string) bool {
+	for _, other := range f.env {
+		if len(other) > len(variable) && (name == other || strings.HasPrefix(name, other+"_")) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(longerVariables, func(other string) bool { return strings.HasPrefix(name, other) && len(other) > len(variable) })
+}
+
+// longerVariables are variables of the reference that begin as a list's do and
+// belong to flags of other commands.
+var longerVariables = []string{"WERF_SET_DOCKER_CONFIG_JSON_VALUE", "WERF_SET_ROOT_JSON_", "WERF_SET_RUNTIME_JSON_"}
 
 // flagError explains a flag that cannot be parsed.
 func flagError(cmd *cobra.Command, err error) error {

@@ -42,12 +42,18 @@ type Source struct {
 	chart *helm.Chart       // as Helm sees it; name and version may be stand-ins
 }
 
+// LoadOptions say what else makes the chart. The zero value takes the directory
+// as it is.
+type LoadOptions struct {
+	Values Values
+}
+
 // Load reads the chart in the directory dir of fsys (".helm", say): the files
 // that Helm would take, .helmignore applied, symbolic links followed as fsys
 // follows them. Everything that can be wrong with the chart itself is found
 // here, before anything is built. What the user has to mend is an *Error; other
 // errors are those of fsys.
-func Load(fsys fs.FS, dir string) (*Source, error) {
+func Load(fsys fs.FS, dir string, o LoadOptions) (*Source, error) {
 	files, err := readFiles(fsys, dir)
 	if err != nil {
 		return nil, err
@@ -73,17 +79,31 @@ func Load(fsys fs.FS, dir string) (*Source, error) {
 	if _, err := s.values(); err != nil {
 		return nil, err
 	}
-	chartYAML, err := yaml.Marshal(meta)
-	if err != nil {
-		return nil, s.wrong(chartFile, err)
-	}
-	if s.chart, err = loader.LoadFiles(s.with(chartYAML, s.files[valuesFile])); err != nil {
-		return nil, s.wrong("", err)
+	if err := s.parse(meta); err != nil {
+		return nil, err
 	}
 	if err := s.check(); err != nil {
 		return nil, err
 	}
-	return s, nil
+	if o.Values.empty() {
+		return s, nil
+	}
+	if err := s.layOver(o.Values); err != nil {
+		return nil, err
+	}
+	return s, s.parse(meta)
+}
+
+// parse sees the files as Helm does.
+func (s *Source) parse(meta *helm.Metadata) error {
+	chartYAML, err := yaml.Marshal(meta)
+	if err != nil {
+		return s.wrong(chartFile, err)
+	}
+	if s.chart, err = loader.LoadFiles(s.with(chartYAML, s.files[valuesFile])); err != nil {
+		return s.wrong("", err)
+	}
+	return nil
 }
 
 // Files lists the paths of the chart's files, relative to its directory and

@@ -29,7 +29,7 @@ func TestLoadTakesTheFilesThatHelmTakes(t *testing.T) {
 	fsys[".helm/linked"] = &fstest.MapFile{Data: []byte("../elsewhere"), Mode: fs.ModeSymlink}
 	fsys["outside.yaml"] = &fstest.MapFile{Data: []byte("not the chart's")}
 
-	s, err := Load(fsys, ".helm")
+	s, err := Load(fsys, ".helm", LoadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestLoadRefuses(t *testing.T) {
 			[]string{".helm/files/big: Helm takes no files of more than 5242880 bytes", ".helm/.helmignore"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := Load(tree(test.files), ".helm")
+			_, err := Load(tree(test.files), ".helm", LoadOptions{})
 			checkError(t, err, test.want...)
 		})
 	}
@@ -142,7 +142,7 @@ func TestNoChartSaysWhatToCreate(t *testing.T) {
 		"empty directory": fstest.MapFS{".helm": {Mode: fs.ModeDir | 0o755}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Load(fsys, ".helm")
+			_, err := Load(fsys, ".helm", LoadOptions{})
 			checkError(t, err, ".helm: the project has no chart", ".helm/templates/myapp.yaml", "image: {{ $.Values.werf.image.myapp }}")
 		})
 	}
@@ -151,13 +151,13 @@ func TestNoChartSaysWhatToCreate(t *testing.T) {
 
 func TestLinksThatLeadNowhere(t *testing.T) {
 	link := func(to string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(to), Mode: fs.ModeSymlink} }
-	_, err := Load(fstest.MapFS{".helm/templates/a.yaml": link("gone.yaml")}, ".helm")
+	_, err := Load(fstest.MapFS{".helm/templates/a.yaml": link("gone.yaml")}, ".helm", LoadOptions{})
 	checkError(t, err, ".helm/templates/a.yaml: the symbolic link leads nowhere")
 
-	_, err = Load(fstest.MapFS{".helm/device": {Mode: fs.ModeNamedPipe}}, ".helm")
+	_, err = Load(fstest.MapFS{".helm/device": {Mode: fs.ModeNamedPipe}}, ".helm", LoadOptions{})
 	checkError(t, err, ".helm/device: not a regular file")
 
-	_, err = Load(loop{}, ".helm")
+	_, err = Load(loop{}, ".helm", LoadOptions{})
 	checkError(t, err, "the chart has more than 10000 files", "symbolic link")
 }
 
@@ -191,7 +191,7 @@ func TestErrorsOfTheFileSystemAreNotTheUsers(t *testing.T) {
 	for _, name := range []string{".helm", ".helm/.helmignore", ".helm/templates", ".helm/templates/a.yaml"} {
 		t.Run(name, func(t *testing.T) {
 			cause := fmt.Errorf("object store is gone")
-			_, err := Load(broken{fsys, name, cause}, ".helm")
+			_, err := Load(broken{fsys, name, cause}, ".helm", LoadOptions{})
 			var e *Error
 			if !errors.Is(err, cause) || errors.As(err, &e) || !strings.Contains(err.Error(), name) {
 				t.Errorf("got %T %v", err, err)

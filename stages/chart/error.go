@@ -2,7 +2,6 @@ package chart
 
 import (
 	"fmt"
-	"path"
 	"regexp"
 	"strconv"
 	"strings"
@@ -54,16 +53,27 @@ var jsonWrapping = regexp.MustCompile(`error (?:unmarshaling|converting YAML to)
 // wrong makes an Error of what a library says about a file of the chart; an
 // empty name stands for the chart's directory.
 func (s *Source) wrong(name string, err error) *Error {
-	e := &Error{File: path.Join(s.dir, name), Message: jsonWrapping.ReplaceAllString(err.Error(), "")}
+	return wrongIn(s.shown(name), s.files[name], err)
+}
+
+// wrongIn is wrong for any file, nil if it is a directory.
+func wrongIn(file string, data []byte, err error) *Error {
+	e := &Error{File: file, Message: jsonWrapping.ReplaceAllString(err.Error(), "")}
 	m := yamlPosition.FindStringSubmatch(err.Error())
-	if m == nil || name == "" { // a line, but of which file
+	if m == nil || data == nil { // a line, but of which file
 		return e
 	}
-	e.Line, _ = strconv.Atoi(m[1])
+	line, _ := strconv.Atoi(m[1])
 	e.Message = m[2]
-	lines := strings.Split(string(s.files[name]), "\n")
-	if e.Line > 0 && e.Line <= len(lines) {
-		e.Source = strings.TrimRight(lines[e.Line-1], "\r \t")
+	return e.onLine(data, line)
+}
+
+// onLine points at a line of the file's text.
+func (e *Error) onLine(data []byte, line int) *Error {
+	e.Line = line
+	lines := strings.Split(string(data), "\n")
+	if line > 0 && line <= len(lines) {
+		e.Source = strings.TrimRight(lines[line-1], "\r \t")
 	}
 	return e
 }

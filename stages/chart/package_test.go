@@ -291,7 +291,7 @@ func TestSameContentSameBytes(t *testing.T) {
 	for _, f := range touched {
 		f.ModTime, f.Mode = time.Now(), 0o755
 	}
-	s, err := Load(reversed{touched}, ".helm")
+	s, err := Load(reversed{touched}, ".helm", LoadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -125,11 +125,16 @@ func serviceValues(o Options, withCommit bool) (map[string]any, error) {
 
 // values parses values.yaml anew; a chart without one has none.
 func (s *Source) values() (map[string]any, error) {
+	return parseValues(s.shown(valuesFile), s.files[valuesFile])
+}
+
+// parseValues reads a file of values; an empty one has none.
+func parseValues(name string, data []byte) (map[string]any, error) {
 	var doc any
 	// json.Number keeps integers as they are written, however large.
 	number := func(d *json.Decoder) *json.Decoder { d.UseNumber(); return d }
-	if err := yaml.Unmarshal(s.files[valuesFile], &doc, number); err != nil {
-		return nil, s.wrong(valuesFile, err)
+	if err := yaml.Unmarshal(data, &doc, number); err != nil {
+		return nil, wrongIn(name, data, err)
 	}
 	switch doc := doc.(type) {
 	case map[string]any:
@@ -137,7 +142,7 @@ func (s *Source) values() (map[string]any, error) {
 	case nil:
 		return map[string]any{}, nil
 	}
-	return nil, s.wrong(valuesFile, fmt.Errorf("must be a map of values, is %s", kind(doc)))
+	return nil, wrongIn(name, data, fmt.Errorf("must be a map of values, is %s", kind(doc)))
 }
 
 // merge puts over on top of base and changes base: maps are merged at every

@@ -17,13 +17,16 @@ import (
 
 // PublishOptions are what bundle publish takes beside Options.
 type PublishOptions struct {
-	Tag string
+	Tag    string
+	Values ValuesOptions
+	// NoSchema publishes values that do not match the chart's values.schema.json.
+	NoSchema bool
 }
 
 // Publish makes the project's chart with the images it names and publishes it as
 // REPO:TAG. The tag moves when chart and images are there.
 func Publish(ctx context.Context, o Options, p PublishOptions) (_ *Report, err error) {
-	o.Project.FinalOnly, o.Project.ReadsChart = true, true
+	o.Project.FinalOnly, o.Project.ReadsChart, o.Project.Beside = true, true, p.Values.paths
 	r, err := open(ctx, o)
 	if err != nil {
 		return nil, err
@@ -36,17 +39,29 @@ func Publish(ctx context.Context, o Options, p PublishOptions) (_ *Report, err e
 	if err := r.checkAlias(r.repo, p.Tag); err != nil {
 		return nil, err
 	}
-	files, err := chart.Load(r.plan.Chart.Files, r.plan.Chart.Dir)
-	if err != nil {
-		return nil, diagnosed(err)
+	b := &bundle{run: r, images: r.plan.Images}
+	if b.files, err = r.loadChart(p.Values); err != nil {
+		return nil, err
 	}
-	b := &bundle{run: r, files: files, images: r.plan.Images}
 	if b.options, err = b.chartOptions(ctx, p); err != nil {
+		return nil, err
+	}
+	if err := b.check(!p.NoSchema); err != nil {
 		return nil, err
 	}
 	report, err := r.execute(ctx, []*engine.Node{r.alias(b.node(ref), r.repo, ref)})
 	report.Published = []string{ref.String()}
 	return report, err
+}
+
+// loadChart reads the project's chart.
+func (r *run) loadChart(v ValuesOptions) (*chart.Source, error) {
+	values, err := v.read(r.plan)
+	if err != nil {
+		return nil, err
+	}
+	s, err := chart.Load(r.plan.Chart.Files, r.plan.Chart.Dir, chart.LoadOptions{Values: values})
+	return s, diagnosed(err)
 }
 
 // diagnosed turns what the chart package says of the user's files into the
@@ -110,6 +125,24 @@ func (b *bundle) node(ref oci.Reference) *engine.Node {
 	}
 	return &engine.Node{ID: "chart " + ref.String(), Kind: "chart", Needs: needs, Stage: stages.NewChart(b.repo, b.pack)}
 }
+
+// check makes the archive before anything is built, with a stand-in for the one
+// thing that is not known yet, the images' digests: what is wrong with the chart
+// or its values is told before anything is pushed.
+func (b *bundle) check(schema bool) error {
+	images := make([]stages.Image, len(b.images))
+	for i, image := range b.images {
+		images[i] = stages.Image{Tag: image.Key.String()}
+		images[i].Desc.Digest = standInDigest
+	}
+	pkg, err := b.pack(images)
+	if err == nil && schema {
+		err = diagnosed(b.files.Validate(pkg))
+	}
+	return err
+}
+
+const standInDigest = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
 
 // pack makes the archive, now that the images' digests are known.
 func (b *bundle) pack(images []stages.Image) (*chart.Package, error) {

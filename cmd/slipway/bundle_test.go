@@ -1,0 +1,136 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"slipway/cmd/internal/testenv"
+)
+
+// chartProject is a project of a chart and no image: what is tested with it is the
+// chart.
+func chartProject(t *testing.T, files map[string]string) *testenv.Repo {
+	all := map[string]string{
+		"werf.yaml":                "project: app\nconfigVersion: 1\n",
+		".helm/templates/all.yaml": "kind: ConfigMap\napiVersion: v1\nmetadata: {name: all}\ndata:\n  all: {{ toJson (omit .Values \"werf\" \"global\") | squote }}\n",
+	}
+	for name, text := range files {
+		all[name] = text
+	}
+	return testenv.GitRepo(t, all)
+}
+
+// published is a bundle as Helm pulls it, in a directory of its own.
+func published(t *testing.T, registry *testenv.RegistryServer, repository, version string) (chart string) {
+	t.Helper()
+	cli, dir := testenv.Slipway(t), t.TempDir()
+	helm(t, cli, dir, "pull", "oci://"+registry.Host+"/"+repository, "--version", version, "--plain-http", "--untar", "--untardir", dir)
+	return filepath.Join(dir, filepath.Base(repository))
+}
+
+// rendered is what Helm makes of it with no values of its own.
+func rendered(t *testing.T, chart string, args ...string) string {
+	t.Helper()
+	return helm(t, testenv.Slipway(t), t.TempDir(), append([]string{"template", "r", chart}, args...)...)
+}
+
+func TestBundleValues(t *testing.T) {
+	repo := chartProject(t, map[string]string{
+		".helm/values.yaml":   "own: 1\nb: {c: 1}\n",
+		"ci/prod.yaml":        "b: {d: 2}\nfrom: file\n",
+		"ci/text":             "text",
+		"elsewhere/other/x.y": "",
+	})
+	repo.Write("../outside.yaml", "from: outside\n")
+	registry := testenv.Registry(t)
+	args := []string{"bundle", "publish", "--repo", registry.Host + "/bundles/app", "--tag", "1.0.0"}
+	for name, test := range map[string]struct {
+		dir  string
+		env  []string
+		args []string
+		want string
+	}{
+		"the chart's":            {"", nil, nil, `{"b":{"c":1},"own":1}`},
+		"a file of the commit":   {"", nil, []string{"--values", "ci/prod.yaml"}, `{"b":{"c":1,"d":2},"from":"file","own":1}`},
+		"relative to the user":   {"elsewhere/other", nil, []string{"--dir", "../..", "--values", "../../ci/prod.yaml"}, `{"b":{"c":1,"d":2},"from":"file","own":1}`},
+		"an absolute path":       {"", nil, []string{"--values", filepath.Join(filepath.Dir(repo.Dir), "outside.yaml")}, `{"b":{"c":1},"from":"outside","own":1}`},
+		"each kind":              {"", nil, []string{"--set", "a=1,b.c=x", "--set-string", "s=1", "--set-file", "f=ci/text", "--set-json", `j={"k":[1]}`, "--set-literal", "l=a,b"}, `{"a":1,"b":{"c":"x"},"f":"text","j":{"k":[1]},"l":"a,b","own":1,"s":"1"}`},
+		"without defaults":       {"", nil, []string{"--disable-default-values", "--set", "a=1"}, `{"a":1}`},
+		"variables of each list": {"", []string{"WERF_SET_1=a=1", "WERF_SET_STRING_1=s=1", "WERF_SET_FILE_X=f=ci/text", "WERF_VALUES_1=ci/prod.yaml", "WERF_SET_DOCKER_CONFIG_JSON_VALUE=true"}, nil, `{"a":1,"b":{"c":1,"d":2},"f":"text","from":"file","own":1,"s":"1"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			testenv.Slipway(t).Run(filepath.Join(repo.Dir, test.dir), test.env, append(args, test.args...)...).Must(t)
+			if got := rendered(t, published(t, registry, "bundles/app", "1.0.0")); !strings.Contains(got, "all: '"+test.want+"'") {
+				t.Errorf("got\n%s\nwant %s", got, test.want)
+			}
+		})
+	}
+}
+
+// What is wrong with the chart or its values is told before anything is built or
+// pushed.
+func TestBundleRefuses(t *testing.T) {
+	files := map[string]string{
+		"werf.yaml":    "project: app\nconfigVersion: 1\n---\nimage: app\ndockerfile: Dockerfile\n",
+		"Dockerfile":   "FROM base\nCOPY ci /ci\n",
+		"ci/prod.yaml": "replicas: x\n", "ci/bad.yaml": "a: 1\n\tb: 2\n",
+		".helm/values.schema.json": `{"properties": {"replicas": {"type": "integer"}}}`,
+	}
+	for name, test := range map[string]struct {
+		edit func(*testenv.Repo)
+		args []string
+		want []string
+	}{
+		"not of the schema":  {nil, []string{"--values", "ci/prod.yaml"}, []string{".helm/values.schema.json: ", "at '/replicas': got string, want integer"}},
+		"not YAML":           {nil, []string{"--values", "ci/bad.yaml"}, []string{"ci/bad.yaml:2"}},
+		"not in the commit":  {nil, []string{"--values", "ci/none.yaml"}, []string{"no file ci/none.yaml in the commit", "helm.allowUncommittedFiles"}},
+		"uncommitted change": {func(r *testenv.Repo) { r.Write("ci/prod.yaml", "replicas: 2\n") }, []string{"--set-file", "a=ci/prod.yaml"}, []string{"ci/prod.yaml", "commit"}},
+		"outside":            {nil, []string{"--values", "../x.yaml"}, []string{"../x.yaml is outside of the project", "absolute"}},
+		"from the network":   {nil, []string{"--values", "https://example.org/values.yaml"}, []string{"https://example.org/values.yaml"}},
+		"absolute, missing":  {nil, []string{"--values", "/nowhere/values.yaml"}, []string{"no file /nowhere/values.yaml"}},
+		"bad --set":          {nil, []string{"--set", "a"}, []string{"--set a=…"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			registry, repo := testenv.Registry(t), chartProject(t, files)
+			if test.edit != nil {
+				test.edit(repo)
+			}
+			r := testenv.Slipway(t).Run(repo.Dir, nil, append([]string{"bundle", "publish", "--repo", registry.Host + "/app"}, test.args...)...)
+			if r.Code != 2 {
+				t.Errorf("exit code %d, want 2", r.Code)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(r.Stderr, want) {
+					t.Errorf("no %q in\n%s", want, r.Stderr)
+				}
+			}
+			if log := registry.Log(); len(log) > 0 {
+				t.Errorf("requests: %v", log)
+			}
+		})
+	}
+}
+
+// What werf-giterminism.yaml allows is read from the work tree; a schema may want
+// more than is published; a value that names the commit, for tpl, gets it.
+func TestBundleOptions(t *testing.T) {
+	repo, registry := chartProject(t, map[string]string{
+		".helm/values.schema.json": `{"required": ["password"]}`,
+		"ci/local.yaml":            "from: the commit\n",
+		"werf-giterminism.yaml":    "giterminismConfigVersion: 1\nhelm: {allowUncommittedFiles: [ci/local.yaml]}\n",
+	}), testenv.Registry(t)
+	repo.Write("ci/local.yaml", "from: the work tree\n")
+	args := []string{"bundle", "publish", "--repo", registry.Host + "/app", "--tag", "1.0.0", "--values", "ci/local.yaml"}
+	if r := testenv.Slipway(t).Run(repo.Dir, nil, args...); r.Code != 2 || !strings.Contains(r.Stderr, "missing property 'password'") {
+		t.Errorf("a value that is missing: exit code %d\n%s", r.Code, r.Stderr)
+	}
+	testenv.Slipway(t).Run(repo.Dir, nil, append(args, "--no-values-schema-validation", "--set-literal", "note={{ .Values.werf.commit.hash }}")...).Must(t)
+	chart := published(t, registry, "app", "1.0.0")
+	if got := rendered(t, chart, "--set", "password=x"); !strings.Contains(got, "the work tree") {
+		t.Errorf("the allowed file was not read from the work tree:\n%s", got)
+	}
+	if values := helm(t, testenv.Slipway(t), t.TempDir(), "show", "values", chart); !strings.Contains(values, repo.Git("rev-parse", "HEAD")) {
+		t.Errorf("no commit in\n%s", values)
+	}
+}

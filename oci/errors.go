@@ -62,7 +62,8 @@ func isDialError(err error) bool {
 
 func hasStatus(err error, status int) bool {
 	var resp *errcode.ErrorResponse
-	return errors.As(err, &resp) && resp.StatusCode == status
+	var other *statusError
+	return errors.As(err, &resp) && resp.StatusCode == status || errors.As(err, &other) && other.status == status
 }
 
 // fail wraps an error of talking to a registry host. Only the innermost Error

@@ -126,30 +126,38 @@ func (s *Session) ResolveImage(ctx context.Context, name string, platform ocispe
 	if digested, ok := named.(reference.Digested); ok {
 		tagOrDigest = digested.Digest().String()
 	}
-	registry, repository := reference.Domain(named), reference.Path(named)
+	var d digest.Digest
+	var config []byte
+	err = s.pull(ctx, op, name, reference.Domain(named), reference.Path(named), func(repo *remote.Repository) (err error) {
+		d, config, err = resolveIn(ctx, repo, tagOrDigest, platform)
+		return err
+	})
+	return d, config, err
+}
 
+// pull reads from a repository that is somebody else's: of docker.io's from its
+// mirrors first. What fails is told of op on name.
+func (s *Session) pull(ctx context.Context, op, name, registry, repository string, read func(*remote.Repository) error) error {
 	var failures []error
 	if registry == dockerHub {
 		for _, m := range s.Mirrors(ctx) {
-			repo := s.newRemote(m.Host, path.Join(m.Prefix, repository), m.PlainHTTP, false)
-			d, config, err := resolveIn(ctx, repo, tagOrDigest, platform)
+			err := read(s.newRemote(m.Host, path.Join(m.Prefix, repository), m.PlainHTTP, false))
 			if err == nil {
-				return d, config, nil
+				return nil
 			}
 			failures = append(failures, s.fail("ask mirror", m.Host, m.Host, err))
 		}
 	}
 	host := apiHost(registry)
-	repo := s.newRemote(host, repository, s.PlainHTTP(ctx, host), false)
-	d, config, err := resolveIn(ctx, repo, tagOrDigest, platform)
+	err := read(s.newRemote(host, repository, s.PlainHTTP(ctx, host), false))
 	if err == nil {
-		return d, config, nil
+		return nil
 	}
 	if len(failures) == 0 {
-		return "", nil, s.fail(op, name, host, err)
+		return s.fail(op, name, host, err)
 	}
 	failures = append(failures, s.fail("ask", registry, host, err))
-	return "", nil, &Error{Op: op, Ref: name, Err: joined(failures)}
+	return &Error{Op: op, Ref: name, Err: joined(failures)}
 }
 
 // Find finds an image as a manifest of Kubernetes names it, which is as a

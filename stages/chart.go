@@ -15,12 +15,12 @@ import (
 // it is made in every run, and the tag that keeps it is its manifest's digest.
 type ChartStage struct {
 	repo oci.Repository
-	pack func(images []Image) (*chart.Package, error)
+	pack func(ctx context.Context, images []Image) (*chart.Package, error)
 }
 
 // NewChart makes the stage that packages a chart into repo. pack gets the images
 // in the order of the node's needs.
-func NewChart(repo oci.Repository, pack func([]Image) (*chart.Package, error)) *ChartStage {
+func NewChart(repo oci.Repository, pack func(context.Context, []Image) (*chart.Package, error)) *ChartStage {
 	return &ChartStage{repo: repo, pack: pack}
 }
 
@@ -34,7 +34,7 @@ func (s *ChartStage) Run(ctx context.Context, needs []engine.Result) (engine.Res
 	if err != nil {
 		return nil, err
 	}
-	pkg, err := s.pack(images)
+	pkg, err := s.pack(ctx, images)
 	if err != nil {
 		return nil, err
 	}

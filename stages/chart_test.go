@@ -1,6 +1,7 @@
 package stages
 
 import (
+	"context"
 	"errors"
 	"reflect"
 	"testing"
@@ -15,7 +16,7 @@ func TestChart(t *testing.T) {
 		repo := w.repo(t, "charts/app")
 		images := []engine.Result{keyedImage(t, repo, "z"), keyedImage(t, repo, "a")}
 		var given []string
-		pack := func(images []Image) (*chart.Package, error) {
+		pack := func(_ context.Context, images []Image) (*chart.Package, error) {
 			for _, image := range images {
 				given = append(given, image.Ref())
 			}
@@ -57,7 +58,7 @@ func TestChart(t *testing.T) {
 func TestChartFails(t *testing.T) {
 	w := newWorld(t, places["layout"](t))
 	repo := w.repo(t, "app")
-	stage := NewChart(repo, func([]Image) (*chart.Package, error) { return nil, errBroken })
+	stage := NewChart(repo, func(context.Context, []Image) (*chart.Package, error) { return nil, errBroken })
 	if _, err := stage.Run(t.Context(), nil); !errors.Is(err, errBroken) {
 		t.Errorf("got %v", err)
 	}

@@ -37,7 +37,7 @@ func newRelease(t *testing.T, w *world, solver Solver) *release {
 		builds, r.labels = append(builds, build), append(r.labels, label)
 		publish(&engine.Node{ID: "label " + name, Kind: "label", Needs: []*engine.Node{build}, Stage: label}, r.target, name)
 	}
-	pack := func(images []Image) (*chart.Package, error) {
+	pack := func(_ context.Context, images []Image) (*chart.Package, error) {
 		return &chart.Package{Config: []byte("{}"), Archive: []byte(images[0].Ref() + images[1].Ref())}, nil
 	}
 	publish(&engine.Node{ID: "chart", Kind: "chart", Needs: builds, Stage: NewChart(r.charts, pack)}, r.charts, "chart")

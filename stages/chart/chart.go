@@ -9,6 +9,7 @@
 package chart
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -40,20 +41,30 @@ type Source struct {
 	dir   string
 	files map[string][]byte // by path in the chart
 	chart *helm.Chart       // as Helm sees it; name and version may be stand-ins
+
+	floating []string // see Floating
 }
 
 // LoadOptions say what else makes the chart. The zero value takes the directory
 // as it is.
 type LoadOptions struct {
 	Values Values
+	// Fetcher gets the dependencies that the project does not hold; nil means that
+	// there must be none.
+	Fetcher Fetcher
 }
 
 // Load reads the chart in the directory dir of fsys (".helm", say): the files
 // that Helm would take, .helmignore applied, symbolic links followed as fsys
 // follows them. Everything that can be wrong with the chart itself is found
 // here, before anything is built. What the user has to mend is an *Error; other
-// errors are those of fsys.
-func Load(fsys fs.FS, dir string, o LoadOptions) (*Source, error) {
+// errors are those of fsys and of the fetcher.
+//
+// Dependencies are taken from charts/, else from the directories of fsys that
+// file:// names, else from the fetcher, in the versions of Chart.lock if there is
+// one. All of them are in the chart, whatever their conditions and tags: these are
+// looked at when the chart is installed.
+func Load(ctx context.Context, fsys fs.FS, dir string, o LoadOptions) (*Source, error) {
 	files, err := readFiles(fsys, dir)
 	if err != nil {
 		return nil, err
@@ -79,7 +90,7 @@ func Load(fsys fs.FS, dir string, o LoadOptions) (*Source, error) {
 	if _, err := s.values(); err != nil {
 		return nil, err
 	}
-	if err := s.parse(meta); err != nil {
+	if err := s.resolve(ctx, fsys, meta, o.Fetcher, nil); err != nil {
 		return nil, err
 	}
 	if err := s.check(); err != nil {

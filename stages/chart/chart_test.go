@@ -29,7 +29,7 @@ func TestLoadTakesTheFilesThatHelmTakes(t *testing.T) {
 	fsys[".helm/linked"] = &fstest.MapFile{Data: []byte("../elsewhere"), Mode: fs.ModeSymlink}
 	fsys["outside.yaml"] = &fstest.MapFile{Data: []byte("not the chart's")}
 
-	s, err := Load(fsys, ".helm", LoadOptions{})
+	s, err := Load(t.Context(), fsys, ".helm", LoadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,9 +73,9 @@ func TestLoadRefuses(t *testing.T) {
 		{"sub-chart", map[string]string{"charts/s/Chart.yaml": "name: s\n"},
 			[]string{".helm: error unpacking subchart s", "version is required"}},
 		{"dependency not vendored", map[string]string{"Chart.yaml": "name: a\nversion: 1.0.0\ndependencies:\n- {name: redis, version: 1.0.0, repository: 'https://example.org'}\n"},
-			[]string{".helm/Chart.yaml: the dependencies redis are not in .helm/charts", "run `helm dependency build .helm` and commit .helm/charts"}},
+			[]string{".helm/Chart.yaml:4: the dependency \"redis\" is not in .helm/charts", "4 | - {name: redis"}},
 		{"requirement not vendored", map[string]string{"requirements.yaml": "dependencies:\n- {name: redis, version: 1.0.0, repository: 'https://example.org'}\n"},
-			[]string{"the dependencies redis are not in .helm/charts"}},
+			[]string{".helm/requirements.yaml:2: the dependency \"redis\" is not in .helm/charts"}},
 		{"export-values", map[string]string{"Chart.yaml": "dependencies:\n- name: s\n  export-values: [{parent: werf, child: werf}]\n", "charts/s/Chart.yaml": "name: s\nversion: 1.0.0\n"},
 			[]string{`.helm/Chart.yaml: export-values of the dependency "s" is not supported`, ".Values.global.werf.images"}},
 		{"secret values", map[string]string{"secret-values.yaml": "a: 00\n"},
@@ -98,7 +98,7 @@ func TestLoadRefuses(t *testing.T) {
 			[]string{".helm/files/big: Helm takes no files of more than 5242880 bytes", ".helm/.helmignore"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := Load(tree(test.files), ".helm", LoadOptions{})
+			_, err := Load(t.Context(), tree(test.files), ".helm", LoadOptions{})
 			checkError(t, err, test.want...)
 		})
 	}
@@ -142,7 +142,7 @@ func TestNoChartSaysWhatToCreate(t *testing.T) {
 		"empty directory": fstest.MapFS{".helm": {Mode: fs.ModeDir | 0o755}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Load(fsys, ".helm", LoadOptions{})
+			_, err := Load(t.Context(), fsys, ".helm", LoadOptions{})
 			checkError(t, err, ".helm: the project has no chart", ".helm/templates/myapp.yaml", "image: {{ $.Values.werf.image.myapp }}")
 		})
 	}
@@ -151,13 +151,13 @@ func TestNoChartSaysWhatToCreate(t *testing.T) {
 
 func TestLinksThatLeadNowhere(t *testing.T) {
 	link := func(to string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(to), Mode: fs.ModeSymlink} }
-	_, err := Load(fstest.MapFS{".helm/templates/a.yaml": link("gone.yaml")}, ".helm", LoadOptions{})
+	_, err := Load(t.Context(), fstest.MapFS{".helm/templates/a.yaml": link("gone.yaml")}, ".helm", LoadOptions{})
 	checkError(t, err, ".helm/templates/a.yaml: the symbolic link leads nowhere")
 
-	_, err = Load(fstest.MapFS{".helm/device": {Mode: fs.ModeNamedPipe}}, ".helm", LoadOptions{})
+	_, err = Load(t.Context(), fstest.MapFS{".helm/device": {Mode: fs.ModeNamedPipe}}, ".helm", LoadOptions{})
 	checkError(t, err, ".helm/device: not a regular file")
 
-	_, err = Load(loop{}, ".helm", LoadOptions{})
+	_, err = Load(t.Context(), loop{}, ".helm", LoadOptions{})
 	checkError(t, err, "the chart has more than 10000 files", "symbolic link")
 }
 
@@ -191,7 +191,7 @@ func TestErrorsOfTheFileSystemAreNotTheUsers(t *testing.T) {
 	for _, name := range []string{".helm", ".helm/.helmignore", ".helm/templates", ".helm/templates/a.yaml"} {
 		t.Run(name, func(t *testing.T) {
 			cause := fmt.Errorf("object store is gone")
-			_, err := Load(broken{fsys, name, cause}, ".helm", LoadOptions{})
+			_, err := Load(t.Context(), broken{fsys, name, cause}, ".helm", LoadOptions{})
 			var e *Error
 			if !errors.Is(err, cause) || errors.As(err, &e) || !strings.Contains(err.Error(), name) {
 				t.Errorf("got %T %v", err, err)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path"
 	"regexp"
-	"slices"
 	"strings"
 
 	helm "helm.sh/helm/v3/pkg/chart"
@@ -16,7 +15,7 @@ import (
 // check refuses what would publish well and then fail, or mislead, on the
 // user's cluster.
 func (s *Source) check() error {
-	checks := []func() error{s.checkSecrets, s.checkExports, s.checkDependencies, s.checkSchema}
+	checks := []func() error{s.checkSecrets, s.checkExports, s.checkSchema}
 	for _, check := range checks {
 		if err := check(); err != nil {
 			return err
@@ -92,22 +91,6 @@ func (s *Source) checkExports() error {
 		}
 	}
 	return nil
-}
-
-func (s *Source) checkDependencies() error {
-	var missing []string
-	for _, want := range s.chart.Metadata.Dependencies {
-		if !slices.ContainsFunc(s.chart.Dependencies(), func(c *helm.Chart) bool { return c.Name() == want.Name }) {
-			missing = append(missing, want.Name)
-		}
-	}
-	if len(missing) == 0 {
-		return nil
-	}
-	charts := path.Join(s.dir, "charts")
-	return s.wrong(chartFile, fmt.Errorf("the dependencies %s are not in %s, and chart dependencies from repositories are not supported yet",
-		strings.Join(missing, ", "), charts)).
-		advise("run `helm dependency build %s` and commit %s", s.dir, charts)
 }
 
 // checkSchema refuses a schema that forbids the service values: Helm would

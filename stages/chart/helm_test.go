@@ -61,7 +61,7 @@ func tree(files map[string]string) fstest.MapFS {
 
 func load(t *testing.T, files map[string]string) *Source {
 	t.Helper()
-	s, err := Load(tree(files), ".helm", LoadOptions{})
+	s, err := Load(t.Context(), tree(files), ".helm", LoadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

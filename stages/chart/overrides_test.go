@@ -67,7 +67,7 @@ func TestValuesAreHelms(t *testing.T) {
 				}
 			}
 			v.ReadFile = os.ReadFile
-			s, err := Load(tree(overrideFiles), ".helm", LoadOptions{Values: v})
+			s, err := Load(t.Context(), tree(overrideFiles), ".helm", LoadOptions{Values: v})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -83,7 +83,7 @@ func TestValuesAreHelms(t *testing.T) {
 func manifests(output string) string { return output[strings.Index(output, "---\n"):] }
 
 func TestServiceValuesAreOverAllOthers(t *testing.T) {
-	s, err := Load(tree(map[string]string{"templates/a.yaml": example, "values.yaml": "own: 1\n"}), ".helm", LoadOptions{
+	s, err := Load(t.Context(), tree(map[string]string{"templates/a.yaml": example, "values.yaml": "own: 1\n"}), ".helm", LoadOptions{
 		Values: Values{NoDefaults: true, Set: []string{"werf.image.myapp=mine,global.werf.name=mine,extra=1"}},
 	})
 	if err != nil {
@@ -108,12 +108,12 @@ func TestValuesRefuses(t *testing.T) {
 		"json":          {Values{SetJSON: []string{"a={"}}, []string{"--set-json a=…: "}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Load(tree(map[string]string{"templates/a.yaml": ""}), ".helm", LoadOptions{Values: test.values})
+			_, err := Load(t.Context(), tree(map[string]string{"templates/a.yaml": ""}), ".helm", LoadOptions{Values: test.values})
 			checkError(t, err, test.want...)
 		})
 	}
 	broken := errors.New("the disk is gone")
-	_, err := Load(tree(map[string]string{"templates/a.yaml": ""}), ".helm", LoadOptions{
+	_, err := Load(t.Context(), tree(map[string]string{"templates/a.yaml": ""}), ".helm", LoadOptions{
 		Values: Values{SetFile: []string{"a=b"}, ReadFile: func(string) ([]byte, error) { return nil, broken }},
 	})
 	if !errors.Is(err, broken) {
@@ -143,7 +143,7 @@ func TestValidate(t *testing.T) {
 		"sub-chart, off":     {sub, "sub.enabled=false", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, err := Load(tree(test.files), ".helm", LoadOptions{Values: Values{Set: []string{test.set}}})
+			s, err := Load(t.Context(), tree(test.files), ".helm", LoadOptions{Values: Values{Set: []string{test.set}}})
 			if err != nil {
 				t.Fatal(err)
 			}

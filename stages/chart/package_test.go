@@ -202,7 +202,7 @@ func TestRequirementsOfOldCharts(t *testing.T) {
 	p := pack(t, load(t, map[string]string{
 		"Chart.yaml":                  "apiVersion: v1\nname: old\nversion: 0.1.0\n",
 		"requirements.yaml":           "dependencies:\n- name: sub\n  alias: other\n  version: 0.0.1\n  repository: https://example.org\n",
-		"requirements.lock":           "digest: sha256:00\ngenerated: \"2026-01-01T00:00:00Z\"\n",
+		"requirements.lock":           "digest: sha256:00\ngenerated: \"2026-01-01T00:00:00Z\"\ndependencies:\n- {name: sub, version: 0.0.1, repository: https://example.org}\n",
 		"charts/sub/Chart.yaml":       "apiVersion: v1\nname: sub\nversion: 0.0.1\n",
 		"charts/sub/templates/a.yaml": configMap("sub", "  me: {{ .Chart.Name }}\n"),
 	}), options)
@@ -291,7 +291,7 @@ func TestSameContentSameBytes(t *testing.T) {
 	for _, f := range touched {
 		f.ModTime, f.Mode = time.Now(), 0o755
 	}
-	s, err := Load(reversed{touched}, ".helm", LoadOptions{})
+	s, err := Load(t.Context(), reversed{touched}, ".helm", LoadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

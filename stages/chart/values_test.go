@@ -134,7 +134,7 @@ func FuzzUsersValuesAreKept(f *testing.F) {
 		if yaml.Unmarshal([]byte(text), &v) != nil || text == "" {
 			return
 		}
-		s, err := Load(tree(map[string]string{"values.yaml": text}), ".helm", LoadOptions{})
+		s, err := Load(t.Context(), tree(map[string]string{"values.yaml": text}), ".helm", LoadOptions{})
 		if err != nil {
 			t.Fatalf("Helm takes these values: %v", err)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"path/filepath"
 	"time"
 
 	"slipway/engine"
@@ -13,6 +14,7 @@ import (
 	"slipway/planner/diag"
 	"slipway/stages"
 	"slipway/stages/chart"
+	"slipway/stages/chart/dependency"
 )
 
 // PublishOptions are what bundle publish takes beside Options.
@@ -26,7 +28,7 @@ type PublishOptions struct {
 // Publish makes the project's chart with the images it names and publishes it as
 // REPO:TAG. The tag moves when chart and images are there.
 func Publish(ctx context.Context, o Options, p PublishOptions) (_ *Report, err error) {
-	o.Project.FinalOnly, o.Project.ReadsChart, o.Project.Beside = true, true, p.Values.paths
+	o.Project.FinalOnly, o.Project.ReadsChart, o.Project.Beside = true, true, p.beside
 	r, err := open(ctx, o)
 	if err != nil {
 		return nil, err
@@ -40,7 +42,7 @@ func Publish(ctx context.Context, o Options, p PublishOptions) (_ *Report, err e
 		return nil, err
 	}
 	b := &bundle{run: r, images: r.plan.Images}
-	if b.files, err = r.loadChart(p.Values); err != nil {
+	if b.files, err = r.loadChart(ctx, p.Values); err != nil {
 		return nil, err
 	}
 	if b.options, err = b.chartOptions(ctx, p); err != nil {
@@ -54,13 +56,21 @@ func Publish(ctx context.Context, o Options, p PublishOptions) (_ *Report, err e
 	return report, err
 }
 
+// beside is what the chart is made of beside its directory.
+func (p PublishOptions) beside(plan *planner.Plan) ([]string, error) {
+	paths, err := p.Values.paths(plan)
+	return append(paths, chart.Beside(plan.Chart.Files, plan.Chart.Dir)...), err
+}
+
 // loadChart reads the project's chart.
-func (r *run) loadChart(v ValuesOptions) (*chart.Source, error) {
+func (r *run) loadChart(ctx context.Context, v ValuesOptions) (*chart.Source, error) {
 	values, err := v.read(r.plan)
 	if err != nil {
 		return nil, err
 	}
-	s, err := chart.Load(r.plan.Chart.Files, r.plan.Chart.Dir, chart.LoadOptions{Values: values})
+	s, err := chart.Load(ctx, r.plan.Chart.Files, r.plan.Chart.Dir, chart.LoadOptions{
+		Values: values, Fetcher: &dependency.Fetcher{Session: r.session, Dir: filepath.Join(r.options.StateDir, "charts")},
+	})
 	return s, diagnosed(err)
 }
 
@@ -123,7 +133,12 @@ func (b *bundle) node(ref oci.Reference) *engine.Node {
 	for i, image := range b.images {
 		needs[i] = b.image(image)
 	}
-	return &engine.Node{ID: "chart " + ref.String(), Kind: "chart", Needs: needs, Stage: stages.NewChart(b.repo, b.pack)}
+	return &engine.Node{ID: "chart " + ref.String(), Kind: "chart", Needs: needs, Stage: stages.NewChart(b.repo, func(ctx context.Context, images []stages.Image) (*chart.Package, error) {
+		for _, d := range b.files.Floating() {
+			engine.Emit(ctx, engine.Event{Kind: engine.EventNote, Text: "the dependency floats; helm dependency update pins it in Chart.lock: " + d})
+		}
+		return b.pack(images)
+	})}
 }
 
 // check makes the archive before anything is built, with a stand-in for the one

@@ -17,6 +17,8 @@ func publishCommand() *cobra.Command {
 	f := newFlags(cmd)
 	var r runFlags
 	p := pipeline.PublishOptions{Tag: "latest"}
+	var annotations, labels []string
+	helmName := true
 	r.project(f)
 	r.running(f)
 	r.saves(f)
@@ -24,10 +26,22 @@ func publishCommand() *cobra.Command {
 	f.noEffectSwitch(noChartRepos, "skip-dependencies-repo-refresh", "L")
 	valuesFlags(f, &p.Values)
 	f.boolean(&p.NoSchema, "no-values-schema-validation", "", "Publish values that do not match the chart's values.schema.json: the rest is given at installation")
+	f.boolean(&p.AllFiles, "bundle-schema-nonstrict", "", "Publish every file of the chart's directory, not only charts, templates, crds, files and the files that charts have")
+	f.list(&annotations, "add-annotation", "WERF_ADD_ANNOTATION", "Have NAME=VALUE added to the annotations of every resource when the bundle is installed; repeatable")
+	f.list(&labels, "add-label", "WERF_ADD_LABEL", "Have NAME=VALUE added to the labels of every resource when the bundle is installed; repeatable")
+	f.str(&p.Rename, "rename-chart", "Publish the chart under this name")
+	f.boolean(&helmName, "helm-compatible-chart", "C", "Name the chart as the last part of the repository, where Helm looks for it; else it keeps its name")
 	f.str(&p.Tag, "tag", "Publish the bundle under this tag; a version becomes the chart's version")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		o, err := r.options(nil)
 		if err != nil {
+			return err
+		}
+		p.KeepName = !helmName
+		if p.Annotations, err = parsePairs("add-annotation", annotations, ""); err != nil {
+			return err
+		}
+		if p.Labels, err = parsePairs("add-label", labels, ""); err != nil {
 			return err
 		}
 		return r.show(cmd, func(o pipeline.Options) (*pipeline.Report, error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -132,5 +133,54 @@ func TestBundleOptions(t *testing.T) {
 	}
 	if values := helm(t, testenv.Slipway(t), t.TempDir(), "show", "values", chart); !strings.Contains(values, repo.Git("rev-parse", "HEAD")) {
 		t.Errorf("no commit in\n%s", values)
+	}
+}
+
+func TestBundleChart(t *testing.T) {
+	repo, registry := chartProject(t, map[string]string{
+		".helm/Chart.yaml": "apiVersion: v2\nname: own\nversion: 0.1.0\n", ".helm/.helmignore": "*.bak\n", ".helm/files/a.bak": "", ".helm/files/a": "a", ".helm/config/a": "a",
+	}), testenv.Registry(t)
+	for name, test := range map[string]struct {
+		env, args   []string
+		chart       string // its name
+		annotations string
+		labels      string // "" is no file
+		note        bool   // of what is left out
+	}{
+		"as it is": {chart: "app", annotations: `{"project.werf.io/name":"app"}`, note: true},
+		"annotated": {
+			[]string{"WERF_ADD_ANNOTATION_1=b=c=d", "WERF_ADD_LABEL_X=l=1"}, []string{"--env", "test", "--add-annotation", "a=<b>", "--add-label", "k="},
+			"app", `{"a":"\u003cb\u003e","b":"c=d","project.werf.io/env":"test","project.werf.io/name":"app"}`, `{"k":"","l":"1"}`, true},
+		"its own name": {args: []string{"--helm-compatible-chart=false"}, chart: "own", annotations: `{"project.werf.io/name":"app"}`, note: true},
+		"another name": {args: []string{"--rename-chart", "other", "-C"}, chart: "other", annotations: `{"project.werf.io/name":"app"}`, note: true},
+		"all files":    {[]string{"WERF_BUNDLE_SCHEMA_NONSTRICT=1"}, nil, "app", `{"project.werf.io/name":"app"}`, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := testenv.Slipway(t).Run(repo.Dir, test.env, append([]string{"bundle", "publish", "--repo", registry.Host + "/app", "--tag", "1.0.0"}, test.args...)...).Must(t)
+			if got := strings.Contains(r.Stderr, "not published with the chart: config/a; --bundle-schema-nonstrict"); got != test.note {
+				t.Errorf("said what is left out: %v\n%s", got, r.Stderr)
+			}
+			cli, dir := testenv.Slipway(t), t.TempDir()
+			helm(t, cli, dir, "pull", "oci://"+registry.Host+"/app@"+registry.Digest("app:1.0.0"), "--plain-http", "--untar", "--untardir", dir)
+			read := func(name string) string {
+				text, err := os.ReadFile(filepath.Join(dir, test.chart, name))
+				if err != nil {
+					return err.Error()
+				}
+				return strings.TrimSuffix(string(text), "\n")
+			}
+			if got := read("extra_annotations.json"); got != test.annotations {
+				t.Errorf("annotations %s, want %s", got, test.annotations)
+			}
+			if got := read("extra_labels.json"); got != test.labels && (test.labels != "" || !strings.Contains(got, "no such file")) {
+				t.Errorf("labels %s, want %q", got, test.labels)
+			}
+			if got := read("config/a"); (got == "a") == test.note {
+				t.Errorf("config/a: %s", got)
+			}
+			if got, none := read("files/a"), read("files/a.bak"); got != "a" || !strings.Contains(none, "no such file") {
+				t.Errorf("files/a: %q, files/a.bak: %q", got, none)
+			}
+		})
 	}
 }

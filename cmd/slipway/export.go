@@ -41,7 +41,7 @@ Nothing is published before all images are there. A tag may hold
 			return err
 		}
 		e.NotFinal = !finalOnly
-		if e.Labels, err = parseLabels(labels, separator); err != nil {
+		if e.Labels, err = parsePairs("add-label", labels, separator); err != nil {
 			return err
 		}
 		return r.show(cmd, func(o pipeline.Options) (*pipeline.Report, error) {
@@ -51,8 +51,8 @@ Nothing is published before all images are there. A tag may hold
 	return cmd
 }
 
-// parseLabels reads NAME=VALUE pairs, several to a flag if separated.
-func parseLabels(given []string, separator string) (map[string]string, error) {
+// parsePairs reads the NAME=VALUE pairs of a flag, several to one if separated.
+func parsePairs(flag string, given []string, separator string) (map[string]string, error) {
 	labels := map[string]string{}
 	for _, list := range given {
 		pairs := []string{list}
@@ -65,7 +65,7 @@ func parseLabels(given []string, separator string) (map[string]string, error) {
 			}
 			name, value, ok := strings.Cut(pair, "=")
 			if name = strings.TrimSpace(name); !ok || name == "" {
-				return nil, &usageError{fmt.Errorf("--add-label %q: write NAME=VALUE", pair)}
+				return nil, &usageError{fmt.Errorf("--%s %q: write NAME=VALUE", flag, pair)}
 			}
 			labels[name] = value
 		}

@@ -29,6 +29,7 @@ const (
 	schemaFile       = "values.schema.json"
 	requirementsFile = "requirements.yaml" // where apiVersion v1 kept its dependencies
 	requirementsLock = "requirements.lock"
+	secretValuesFile = "secret-values.yaml"
 )
 
 // defaultVersion is the version of a chart whose Chart.yaml gives none.
@@ -43,6 +44,7 @@ type Source struct {
 	chart *helm.Chart       // as Helm sees it; name and version may be stand-ins
 
 	floating []string // see Floating
+	leftOut  []string // see LeftOut
 }
 
 // LoadOptions say what else makes the chart. The zero value takes the directory
@@ -52,6 +54,9 @@ type LoadOptions struct {
 	// Fetcher gets the dependencies that the project does not hold; nil means that
 	// there must be none.
 	Fetcher Fetcher
+	// AllFiles publishes every file of the directory, not only those that a chart is
+	// known to have.
+	AllFiles bool
 }
 
 // Load reads the chart in the directory dir of fsys (".helm", say): the files
@@ -70,6 +75,7 @@ func Load(ctx context.Context, fsys fs.FS, dir string, o LoadOptions) (*Source, 
 		return nil, err
 	}
 	s := &Source{dir: dir, files: files}
+	s.choose(o)
 	if err := s.adoptRequirements(); err != nil {
 		return nil, err
 	}
@@ -111,7 +117,7 @@ func (s *Source) parse(meta *helm.Metadata) error {
 	if err != nil {
 		return s.wrong(chartFile, err)
 	}
-	if s.chart, err = loader.LoadFiles(s.with(chartYAML, s.files[valuesFile])); err != nil {
+	if s.chart, err = loader.LoadFiles(s.with(chartYAML, s.files[valuesFile], nil)); err != nil {
 		return s.wrong("", err)
 	}
 	return nil
@@ -175,10 +181,12 @@ func (s *Source) metadata() (*helm.Metadata, error) {
 }
 
 // with returns the chart's files as Helm's loader wants them: in the order of
-// the archive, with the given Chart.yaml and values.yaml (nil for none).
-func (s *Source) with(chartYAML, valuesYAML []byte) []*loader.BufferedFile {
+// the archive, with the given Chart.yaml and values.yaml (nil for none) and
+// further ones.
+func (s *Source) with(chartYAML, valuesYAML []byte, extra map[string][]byte) []*loader.BufferedFile {
 	files := []*loader.BufferedFile{{Name: chartFile, Data: chartYAML}}
 	all := maps.Clone(s.files)
+	maps.Copy(all, extra)
 	delete(all, chartFile)
 	delete(all, requirementsFile) // its dependencies are in chartYAML
 	if valuesYAML != nil {

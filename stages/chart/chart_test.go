@@ -29,7 +29,7 @@ func TestLoadTakesTheFilesThatHelmTakes(t *testing.T) {
 	fsys[".helm/linked"] = &fstest.MapFile{Data: []byte("../elsewhere"), Mode: fs.ModeSymlink}
 	fsys["outside.yaml"] = &fstest.MapFile{Data: []byte("not the chart's")}
 
-	s, err := Load(t.Context(), fsys, ".helm", LoadOptions{})
+	s, err := Load(t.Context(), fsys, ".helm", LoadOptions{AllFiles: true})
 	if err != nil {
 		t.Fatal(err)
 	}

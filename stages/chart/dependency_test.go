@@ -18,10 +18,10 @@ func (s shelf) Fetch(_ context.Context, d Dependency) ([]byte, string, error) {
 	if !ok {
 		return nil, "", &Error{Message: fmt.Sprintf("%s has no version %s of %q", d.Repository, d.Version, d.Name)}
 	}
-	archive, err := writeArchive(d.Name, (&Source{files: map[string][]byte{
+	archive, err := WriteArchive(d.Name, (&Source{files: map[string][]byte{
 		"templates/a.yaml": []byte(configMap("{{ .Chart.Name }}", "  version: v{{ .Chart.Version }}\n  image: {{ .Values.global.werf.images.myapp.ref }}\n  x: {{ .Values.x }}\n")),
 		"values.yaml":      []byte("x: default\nexports: {data: {imported: yes}}\n"),
-	}}).with([]byte("apiVersion: v2\nname: "+d.Name+"\nversion: "+version+"\n"), []byte("x: default\nexports: {data: {imported: of sub}}\n")))
+	}}).with([]byte("apiVersion: v2\nname: "+d.Name+"\nversion: "+version+"\n"), []byte("x: default\nexports: {data: {imported: of sub}}\n"), nil))
 	return archive, version, err
 }
 

@@ -28,6 +28,7 @@ type Values struct {
 // File is a file of values.
 type File struct {
 	Name string // as people know it
+	Path string // in the file system of the chart; "" if it is not there
 	Data []byte
 }
 

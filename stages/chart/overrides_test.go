@@ -40,17 +40,17 @@ func TestValuesAreHelms(t *testing.T) {
 	for name, v := range map[string]Values{
 		"nothing": {},
 		"the last file over the first": {Files: []File{
-			{"one.yaml", []byte("a: 2\nb: {c: [3], h: 1}\nnew: {x: {m: z}}\n")}, {"two.yaml", []byte("a: 3\nb: {d: {e: other}}\n")},
+			{Name: "one.yaml", Data: []byte("a: 2\nb: {c: [3], h: 1}\nnew: {x: {m: z}}\n")}, {Name: "two.yaml", Data: []byte("a: 3\nb: {d: {e: other}}\n")},
 		}},
-		"sets over files": {Files: []File{{"one.yaml", []byte("a: 2\nb: {d: {h: 1}}\n")}}, Set: []string{"a=3,b.d.e=x", "b.c[1]=9"}},
+		"sets over files": {Files: []File{{Name: "one.yaml", Data: []byte("a: 2\nb: {d: {h: 1}}\n")}}, Set: []string{"a=3,b.d.e=x", "b.c[1]=9"}},
 		"each over the one before": {SetJSON: []string{`a={"x":1}`, `o=[1,2]`, `p=1`, `q=1`, `r=1`, `s=1`}, Set: []string{"p=2,q=2,r=2,s=2"}, SetString: []string{"q=3,r=3,s=3"},
 			SetFile: []string{"r=" + written + ",s=" + written}, SetLiteral: []string{"s=a,b=[1]{x}"}},
-		"null removes":                {Set: []string{"drop.me=null,b=null,never=null"}, Files: []File{{"f", []byte("a: null\n")}}},
+		"null removes":                {Set: []string{"drop.me=null,b=null,never=null"}, Files: []File{{Name: "f", Data: []byte("a: null\n")}}},
 		"null in a sub-chart":         {Set: []string{"sub.m.z=null,second.x=null"}},
 		"a value of a sub-chart":      {Set: []string{"second.x=7,sub.m.z=8"}},
 		"strings that look otherwise": {SetString: []string{"a=true,b=1.0,c=null"}},
-		"an empty file":               {Files: []File{{"empty.yaml", []byte("# nothing\n")}}},
-		"a map over a value and back": {Files: []File{{"f", []byte("a: {b: 1}\ndrop: 1\n")}}},
+		"an empty file":               {Files: []File{{Name: "empty.yaml", Data: []byte("# nothing\n")}}},
+		"a map over a value and back": {Files: []File{{Name: "f", Data: []byte("a: {b: 1}\ndrop: 1\n")}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := []string{"template", "r", filepath.Join(dir, "chart")}
@@ -102,8 +102,8 @@ func TestValuesRefuses(t *testing.T) {
 		values Values
 		want   []string
 	}{
-		"file":          {Values{Files: []File{{"ci/prod.yaml", []byte("a: 1\n\tb: 2\n")}}}, []string{"ci/prod.yaml:2: ", "2 | \tb: 2"}},
-		"file of lists": {Values{Files: []File{{"ci/prod.yaml", []byte("- a\n")}}}, []string{"ci/prod.yaml: must be a map of values, is a list"}},
+		"file":          {Values{Files: []File{{Name: "ci/prod.yaml", Data: []byte("a: 1\n\tb: 2\n")}}}, []string{"ci/prod.yaml:2: ", "2 | \tb: 2"}},
+		"file of lists": {Values{Files: []File{{Name: "ci/prod.yaml", Data: []byte("- a\n")}}}, []string{"ci/prod.yaml: must be a map of values, is a list"}},
 		"set":           {Values{Set: []string{"password=a,b"}}, []string{"--set password=…: "}},
 		"json":          {Values{SetJSON: []string{"a={"}}, []string{"--set-json a=…: "}},
 	} {

@@ -22,6 +22,9 @@ type Options struct {
 	Repo       string // .Values.werf.repo, where images are kept
 	Env        string // .Values.werf.env and .Values.global.env
 	Images     []Image
+	// Annotations and Labels are for every resource of the chart, put there by
+	// whoever installs it as a bundle. Helm takes no notice of them.
+	Annotations, Labels map[string]string
 	Commit     *Commit // enters the values only if the chart mentions it
 }
 
@@ -49,7 +52,11 @@ func (s *Source) Package(o Options) (*Package, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, archive, err := s.archive(chartYAML, valuesYAML)
+	extra, err := o.extra()
+	if err != nil {
+		return nil, err
+	}
+	c, archive, err := s.archive(chartYAML, valuesYAML, extra)
 	if err != nil {
 		return nil, err
 	}
@@ -104,12 +111,12 @@ func (s *Source) valuesYAML(o Options) ([]byte, error) {
 }
 
 // archive writes the chart and reads it back.
-func (s *Source) archive(chartYAML, valuesYAML []byte) (*helm.Chart, []byte, error) {
+func (s *Source) archive(chartYAML, valuesYAML []byte, extra map[string][]byte) (*helm.Chart, []byte, error) {
 	var meta helm.Metadata
 	if err := yaml.Unmarshal(chartYAML, &meta); err != nil {
 		return nil, nil, s.wrong(chartFile, err)
 	}
-	archive, err := WriteArchive(meta.Name, s.with(chartYAML, valuesYAML))
+	archive, err := WriteArchive(meta.Name, s.with(chartYAML, valuesYAML, extra))
 	if err != nil {
 		return nil, nil, fmt.Errorf("packing chart %s: %w", s.dir, err)
 	}

@@ -248,10 +248,10 @@ func names(t *testing.T, p *Package) (all []string) {
 
 func TestArchive(t *testing.T) {
 	p := pack(t, load(t, map[string]string{
-		"values.yaml": "b: 2\na: 1\n", "README.md": "x", "templates/z.yaml": "", "templates/a.yaml": "", "Zed": "",
+		"values.yaml": "b: 2\na: 1\n", "README.md": "x", "templates/z.yaml": "", "templates/a.yaml": "", "LICENSE": "", "other": "",
 	}), options)
 	headers, raw := entries(t, p)
-	want := []string{"mybundle/Chart.yaml", "mybundle/README.md", "mybundle/Zed", "mybundle/templates/a.yaml", "mybundle/templates/z.yaml", "mybundle/values.yaml"}
+	want := []string{"mybundle/Chart.yaml", "mybundle/LICENSE", "mybundle/README.md", "mybundle/templates/a.yaml", "mybundle/templates/z.yaml", "mybundle/values.yaml"}
 	if got := names(t, p); !slices.Equal(got, want) {
 		t.Errorf("files: %q\nwant:  %q", got, want)
 	}
@@ -263,7 +263,7 @@ func TestArchive(t *testing.T) {
 	// Everything that was ever published has these bytes for this input: a change
 	// here gives every bundle a new digest.
 	sum := sha256.Sum256(raw)
-	if got := hex.EncodeToString(sum[:]); got != "0dd4fa6fd1d6b0619ecab5133a0f0bedfdb28855f5d9e70173c0f981b81d83e0" {
+	if got := hex.EncodeToString(sum[:]); got != "21473af5a77753d80ec80ff7a3b98cef38432f52e8630bde45b5951cb934136c" {
 		t.Errorf("sha256 of the tar is %s", got)
 	}
 }
@@ -315,7 +315,7 @@ func TestCommitEntersOnlyIfMentioned(t *testing.T) {
 		{"string", "templates/a.yaml", `{{ index .Values.werf "commit" }}`, true},
 		{"raw string", "templates/a.yaml", "{{ dig \"werf\" `commit` }}", true},
 		{"values through tpl", "values.yaml", "a: '{{ .Values.werf.commit.hash }}'", true},
-		{"file through tpl", "config/app.ini", "sha={{ .Values.global.werf.commit.hash }}", true},
+		{"file through tpl", "files/app.ini", "sha={{ .Values.global.werf.commit.hash }}", true},
 		{"sub-chart", "charts/s/templates/a.yaml", "{{ .Values.global.werf.commit.hash }}", true},
 		{"prose", "README.md", "Do not commit secrets.", false},
 		{"other words", "templates/a.yaml", "{{ .Values.commitment }}{{ .Values.x.commit_id }} .commit-id", false},

@@ -116,7 +116,7 @@ func (t *transfer) toRegistry() (*engine.Node, error) {
 		return nil, err
 	}
 	nodes, order := t.imageNodes(repo)
-	pack := func(images []stages.Image) (*chart.Package, error) {
+	pack := func(_ context.Context, images []stages.Image) (*chart.Package, error) {
 		at := map[digest.Digest]stages.Image{}
 		for i, image := range images {
 			at[order[i]] = image
@@ -164,7 +164,7 @@ func (t *transfer) toLayout() (*engine.Node, error) {
 		node := &engine.Node{ID: id, Kind: "copy", Needs: nodes, Stage: inOrder{stage}}
 		return tagged(node, repo, t.to.ref), nil
 	}
-	node := &engine.Node{ID: id, Kind: "chart", Needs: nodes, Stage: stages.NewChart(repo, func([]stages.Image) (*chart.Package, error) { return t.pinned() })}
+	node := &engine.Node{ID: id, Kind: "chart", Needs: nodes, Stage: stages.NewChart(repo, func(context.Context, []stages.Image) (*chart.Package, error) { return t.pinned() })}
 	return tagged(node, repo, t.to.ref), nil
 }
 

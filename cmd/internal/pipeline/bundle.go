@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"slipway/engine"
@@ -23,6 +25,14 @@ type PublishOptions struct {
 	Values ValuesOptions
 	// NoSchema publishes values that do not match the chart's values.schema.json.
 	NoSchema bool
+	// AllFiles publishes every file of the chart's directory.
+	AllFiles bool
+	// Annotations and Labels are for every resource that is installed.
+	Annotations, Labels map[string]string
+	// Rename is the chart's name. Without it, it is the last component of the
+	// repository, by which Helm finds it there; with KeepName it is the chart's own.
+	Rename   string
+	KeepName bool
 }
 
 // Publish makes the project's chart with the images it names and publishes it as
@@ -42,7 +52,7 @@ func Publish(ctx context.Context, o Options, p PublishOptions) (_ *Report, err e
 		return nil, err
 	}
 	b := &bundle{run: r, images: r.plan.Images}
-	if b.files, err = r.loadChart(ctx, p.Values); err != nil {
+	if b.files, err = r.loadChart(ctx, p.Values, p.AllFiles); err != nil {
 		return nil, err
 	}
 	if b.options, err = b.chartOptions(ctx, p); err != nil {
@@ -63,13 +73,13 @@ func (p PublishOptions) beside(plan *planner.Plan) ([]string, error) {
 }
 
 // loadChart reads the project's chart.
-func (r *run) loadChart(ctx context.Context, v ValuesOptions) (*chart.Source, error) {
+func (r *run) loadChart(ctx context.Context, v ValuesOptions, allFiles bool) (*chart.Source, error) {
 	values, err := v.read(r.plan)
 	if err != nil {
 		return nil, err
 	}
 	s, err := chart.Load(ctx, r.plan.Chart.Files, r.plan.Chart.Dir, chart.LoadOptions{
-		Values: values, Fetcher: &dependency.Fetcher{Session: r.session, Dir: filepath.Join(r.options.StateDir, "charts")},
+		Values: values, AllFiles: allFiles, Fetcher: &dependency.Fetcher{Session: r.session, Dir: filepath.Join(r.options.StateDir, "charts")},
 	})
 	return s, diagnosed(err)
 }
@@ -96,10 +106,14 @@ func (b *bundle) chartOptions(ctx context.Context, p PublishOptions) (chart.Opti
 	ref := b.repo.Reference()
 	o := chart.Options{
 		Project: b.plan.Project, Version: chart.VersionForTag(p.Tag), AppVersion: b.plan.Chart.AppVersion,
-		Repo: b.imageRepo(), Env: b.run.options.Project.Env,
+		Repo: b.imageRepo(), Env: b.run.options.Project.Env, ChartName: p.Rename, Labels: p.Labels,
+		Annotations: map[string]string{"project.werf.io/name": b.plan.Project},
 	}
-	if !ref.IsLayout() {
-		// Helm finds a chart in a registry by the last component of its repository.
+	maps.Copy(o.Annotations, p.Annotations)
+	if o.Env != "" {
+		o.Annotations["project.werf.io/env"] = o.Env
+	}
+	if o.ChartName == "" && !p.KeepName && !ref.IsLayout() {
 		o.ChartName = path.Base(ref.Repository)
 	}
 	if b.files.MentionsCommit() {
@@ -134,8 +148,8 @@ func (b *bundle) node(ref oci.Reference) *engine.Node {
 		needs[i] = b.image(image)
 	}
 	return &engine.Node{ID: "chart " + ref.String(), Kind: "chart", Needs: needs, Stage: stages.NewChart(b.repo, func(ctx context.Context, images []stages.Image) (*chart.Package, error) {
-		for _, d := range b.files.Floating() {
-			engine.Emit(ctx, engine.Event{Kind: engine.EventNote, Text: "the dependency floats; helm dependency update pins it in Chart.lock: " + d})
+		for _, note := range b.notes() {
+			engine.Emit(ctx, engine.Event{Kind: engine.EventNote, Text: note})
 		}
 		return b.pack(images)
 	})}
@@ -158,6 +172,22 @@ func (b *bundle) check(schema bool) error {
 }
 
 const standInDigest = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+
+// notes are what people should know of the chart that is published.
+func (b *bundle) notes() (notes []string) {
+	for _, d := range b.files.Floating() {
+		notes = append(notes, "the dependency floats; helm dependency update pins it in Chart.lock: "+d)
+	}
+	if left := b.files.LeftOut(); len(left) > 0 {
+		const most = 5
+		more := ""
+		if len(left) > most {
+			left, more = left[:most], fmt.Sprintf(" and %d more", len(left)-most)
+		}
+		notes = append(notes, "not published with the chart: "+strings.Join(left, ", ")+more+"; --bundle-schema-nonstrict publishes all files")
+	}
+	return notes
+}
 
 // pack makes the archive, now that the images' digests are known.
 func (b *bundle) pack(images []stages.Image) (*chart.Package, error) {

@@ -47,25 +47,27 @@ func (v ValuesOptions) paths(plan *planner.Plan) ([]string, error) {
 func (v ValuesOptions) read(plan *planner.Plan) (chart.Values, error) {
 	out := chart.Values{
 		NoDefaults: v.NoDefaults, Set: v.Set, SetString: v.SetString, SetFile: v.SetFile, SetJSON: v.SetJSON, SetLiteral: v.SetLiteral,
-		ReadFile: func(name string) ([]byte, error) { return readGiven(plan, name) },
+		ReadFile: func(name string) ([]byte, error) {
+			data, _, err := readGiven(plan, name)
+			return data, err
+		},
 	}
 	for _, name := range v.Files {
-		data, err := readGiven(plan, name)
+		data, p, err := readGiven(plan, name)
 		if err != nil {
 			return out, err
 		}
-		out.Files = append(out.Files, chart.File{Name: name, Data: data})
+		out.Files = append(out.Files, chart.File{Name: name, Path: p, Data: data})
 	}
 	return out, nil
 }
 
-// readGiven reads a file that a flag names.
-func readGiven(plan *planner.Plan, name string) ([]byte, error) {
-	p, err := projectPath(plan, name)
-	if err != nil {
-		return nil, err
+// readGiven reads a file that a flag names; p is its path in the project, "" if it
+// is absolute.
+func readGiven(plan *planner.Plan, name string) (data []byte, p string, err error) {
+	if p, err = projectPath(plan, name); err != nil {
+		return nil, "", err
 	}
-	var data []byte
 	if p == "" {
 		data, err = os.ReadFile(name)
 	} else {
@@ -73,14 +75,14 @@ func readGiven(plan *planner.Plan, name string) ([]byte, error) {
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && p != "":
-		return nil, &diag.Diagnostic{Message: fmt.Sprintf("no file %s in the commit", p),
+		return nil, "", &diag.Diagnostic{Message: fmt.Sprintf("no file %s in the commit", p),
 			Advice: "commit it, correct the path, allow it in werf-giterminism.yaml (helm.allowUncommittedFiles), or give its absolute path"}
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, &diag.Diagnostic{Message: "no file " + name}
+		return nil, "", &diag.Diagnostic{Message: "no file " + name}
 	case err != nil:
-		return nil, fmt.Errorf("reading %s: %w", name, err)
+		return nil, "", fmt.Errorf("reading %s: %w", name, err)
 	}
-	return data, nil
+	return data, p, nil
 }
 
 // projectPath is the path in the project of a file that a flag names; "" if it is

@@ -44,6 +44,8 @@ type Options struct {
 	Env                             string    // the environment's name, for templates and charts
 	Images                          []string  // names and patterns (werfyaml.Config.Select); none means all
 	FinalOnly                       bool      // leaves out images with final: false
+	NoImages                        bool      // leaves out all images
+	CustomTags                      bool      // images are going to be named by tags that move
 	Platforms                       []string  // OS/ARCH[/VARIANT] each; none means what werf.yaml says, else linux on this machine's
 	// RepoName is where images are kept, as their references say it; "" is
 	// localhost/PROJECT. It enters a key only where an image is made to hold it.
@@ -128,6 +130,9 @@ func Load(ctx context.Context, o Options) (_ *Plan, err error) {
 		}
 	}()
 	src, config := project.source, project.Config
+	if o.CustomTags && !project.rules.Allows(giterminism.CustomTags, "") {
+		return nil, project.rules.Deny(diag.Pos{}, giterminism.CustomTags)
+	}
 	chosen, err := choose(config, o)
 	if err != nil {
 		return nil, err
@@ -171,6 +176,9 @@ func Load(ctx context.Context, o Options) (_ *Plan, err error) {
 // choose picks what is planned. A lock file is for every image that can be built,
 // so those that cannot do not stand in its way.
 func choose(config *werfyaml.Config, o Options) ([]werfyaml.Image, error) {
+	if o.NoImages {
+		return nil, nil
+	}
 	options := werfyaml.SelectOptions{FinalOnly: o.FinalOnly}
 	if o.Lock == nil {
 		return config.Select(o.Images, options)

@@ -54,15 +54,7 @@ func (s *Deliver) Run(ctx context.Context, needs []engine.Result) (engine.Result
 	if s.Target == s.Source {
 		return Delivery{Image: image}, nil
 	}
-	if s.Copies != nil {
-		if err := s.Copies.Acquire(ctx, 1); err != nil {
-			return nil, err
-		}
-		defer s.Copies.Release(1)
-	}
-	err = oci.Copy(ctx, s.Source, s.Target, image.Desc, func(done, total int64) {
-		engine.Emit(ctx, engine.Event{Kind: engine.EventBytes, Step: "copying", Current: done, Total: total})
-	})
+	err = copyImage(ctx, s.Copies, s.Source, s.Target, image)
 	return Delivery{Image: image, copied: true}, err
 }
 

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"slipway/cmd/internal/pipeline"
 
 	"github.com/spf13/cobra"
@@ -8,10 +10,9 @@ import (
 
 func publishCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "publish",
+		Use:     "publish [IMAGE…]",
 		Short:   "Publish the project's chart together with its images",
-		Long:    "Publish the project's chart (.helm) as REPO:TAG, with the images that it names, building what is missing. Helm and everything that reads charts from a registry can use it as it is.",
-		Args:    cobra.NoArgs,
+		Long:    "Publish the project's chart (.helm) as REPO:TAG, with the images that it names, building what is missing. With images, the chart gets only those named. Helm and everything that reads charts from a registry can use it as it is.",
 		Example: "  slipway bundle publish --repo example.org/bundles/mybundle --tag 1.2.3",
 	}
 	f := newFlags(cmd)
@@ -24,6 +25,10 @@ func publishCommand() *cobra.Command {
 	r.saves(f)
 	r.uses(f)
 	f.noEffectSwitch(noChartRepos, "skip-dependencies-repo-refresh", "L")
+	f.finalOnly(&r, true)
+	f.customTags(&p.CustomTags)
+	f.str(&p.UseTag, "use-custom-tag", "Name the images in the chart by this tag, as --add-custom-tag has it, instead of their keys; it moves, so werf-giterminism.yaml has to allow it (cli.allowCustomTags)")
+	f.boolean(&r.Project.NoImages, "without-images", "", "Publish the chart alone; it gets no images")
 	valuesFlags(f, &p.Values)
 	f.boolean(&p.NoSchema, "no-values-schema-validation", "", "Publish values that do not match the chart's values.schema.json: the rest is given at installation")
 	f.boolean(&p.AllFiles, "bundle-schema-nonstrict", "", "Publish every file of the chart's directory, not only charts, templates, crds, files and the files that charts have")
@@ -32,10 +37,13 @@ func publishCommand() *cobra.Command {
 	f.str(&p.Rename, "rename-chart", "Publish the chart under this name")
 	f.boolean(&helmName, "helm-compatible-chart", "C", "Name the chart as the last part of the repository, where Helm looks for it; else it keeps its name")
 	f.str(&p.Tag, "tag", "Publish the bundle under this tag; a version becomes the chart's version")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		o, err := r.options(nil)
+	cmd.RunE = func(cmd *cobra.Command, images []string) error {
+		o, err := r.options(images)
 		if err != nil {
 			return err
+		}
+		if r.Project.NoImages && (len(images) > 0 || len(p.CustomTags) > 0 || p.UseTag != "") {
+			return &usageError{errors.New("--without-images leaves nothing to name: leave out the images and their tags")}
 		}
 		p.KeepName = !helmName
 		if p.Annotations, err = parsePairs("add-annotation", annotations, ""); err != nil {

@@ -15,7 +15,7 @@ import (
 
 	"slipway/cmd/internal/testenv"
 	"slipway/oci"
-	"slipway/oci/archive"
+	ociarchive "slipway/oci/archive"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -104,7 +104,7 @@ func TestArchiveOfAnUpdate(t *testing.T) {
 	again := "archive:" + filepath.Join(dir, "again.tar")
 	cli.Run(dir, nil, "bundle", "copy", "--from", now, "--to", again, "--since", first).Must(t)
 
-	r, err := archive.Open(t.Context(), filepath.Join(dir, "update.tar"))
+	r, err := ociarchive.Open(t.Context(), filepath.Join(dir, "update.tar"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,12 +25,12 @@ Nothing is published before all images are there. A tag may hold
 	var r runFlags
 	var e pipeline.ExportOptions
 	var labels []string
-	separator, finalOnly := "\n", true
+	separator := "\n"
 	r.project(f)
 	r.running(f)
 	r.saves(f)
 	r.uses(f)
-	f.boolean(&finalOnly, "final-images-only", "", "Leave out images with final: false")
+	f.finalOnly(&r, true)
 	f.list(&e.Tags, "tag", "WERF_TAG", "Publish under this name, HOST/NAME:TAG or oci:DIR:TAG; repeatable")
 	f.list(&labels, "add-label", "WERF_EXPORT_ADD_LABEL", "Add NAME=VALUE to the labels of the published images; repeatable")
 	f.StringVar(&separator, "add-label-separator", separator, "What separates several labels in one --add-label (default: a line break)")
@@ -40,7 +40,6 @@ Nothing is published before all images are there. A tag may hold
 		if err != nil {
 			return err
 		}
-		e.NotFinal = !finalOnly
 		if e.Labels, err = parsePairs("add-label", labels, separator); err != nil {
 			return err
 		}

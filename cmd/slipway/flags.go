@@ -165,6 +165,7 @@ func (r *runFlags) running(f *flags) {
 	f.IntVar(&r.Parallel, "parallel-tasks-limit", r.Parallel, "Builds at once; 0 or less means no limit")
 	f.reads("parallel-tasks-limit", "WERF_PARALLEL_TASKS_LIMIT")
 	f.boolean(&r.parallel, "parallel", "p", "Build images in parallel")
+	f.str(&r.FinalRepo, "final-repo", "Use final images from this repository: they are copied there from --repo (default: --repo)")
 	f.boolean(&r.RequireBuilt, "require-built-images", "Z", "Fail where an image would have to be built")
 	r.howRun(f)
 	r.log.add(f)
@@ -179,6 +180,15 @@ func (r *runFlags) saves(f *flags) {
 // uses adds the flag of verbs that can take their images from a build report.
 func (r *runFlags) uses(f *flags) {
 	f.boolean(&r.BuildReport.Use, "use-build-report", "", "Build nothing: take the images that --build-report-path has, which must exist and be those of this commit")
+}
+
+func (f *flags) finalOnly(r *runFlags, value bool) {
+	r.Project.FinalOnly = value
+	f.boolean(&r.Project.FinalOnly, "final-images-only", "", "Leave out images with final: false")
+}
+
+func (f *flags) customTags(tags *[]string) {
+	f.list(tags, "add-custom-tag", "WERF_ADD_CUSTOM_TAG", "Also give each image this tag; it may hold %image%, %image_slug%, %image_safe_slug% and %image_content_based_tag%; repeatable")
 }
 
 // options checks what flags alone cannot say.

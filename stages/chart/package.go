@@ -25,7 +25,7 @@ type Options struct {
 	// Annotations and Labels are for every resource of the chart, put there by
 	// whoever installs it as a bundle. Helm takes no notice of them.
 	Annotations, Labels map[string]string
-	Commit     *Commit // enters the values only if the chart mentions it
+	Commit              *Commit // enters the values only if the chart mentions it
 }
 
 // Package is a chart ready to be pushed. In the terms of Helm's OCI support,

@@ -110,8 +110,9 @@ func serviceValues(o Options, withCommit bool) (map[string]any, error) {
 		}
 		seen[i.Name] = true
 		if i.Name == "" {
-			werf["is_nameless_image"] = true
-			werf["nameless_image"] = i.ref()
+			for _, m := range []map[string]any{werf, globalWerf} {
+				m["is_nameless_image"], m["nameless_image"] = true, i.ref()
+			}
 			continue
 		}
 		image[i.Name] = i.ref()

@@ -33,25 +33,36 @@ type PublishOptions struct {
 	// repository, by which Helm finds it there; with KeepName it is the chart's own.
 	Rename   string
 	KeepName bool
+	// CustomTags are templates of further tags for each image, see expandTag; by
+	// UseTag, if it is one, the chart names the images.
+	CustomTags []string
+	UseTag     string
 }
 
 // Publish makes the project's chart with the images it names and publishes it as
 // REPO:TAG. The tag moves when chart and images are there.
 func Publish(ctx context.Context, o Options, p PublishOptions) (_ *Report, err error) {
-	o.Project.FinalOnly, o.Project.ReadsChart, o.Project.Beside = true, true, p.beside
+	o.Project.ReadsChart, o.Project.Beside, o.Project.CustomTags = true, p.beside, p.UseTag != ""
 	r, err := open(ctx, o)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
-	ref := r.repo.Reference().WithTag(p.Tag)
+	b := &bundle{run: r, images: r.plan.Images, repo: r.repo, useTag: p.UseTag}
+	if r.final != nil {
+		b.repo = r.final
+	}
+	ref := b.repo.Reference().WithTag(p.Tag)
 	if !validTag.MatchString(p.Tag) {
 		return nil, &diag.Diagnostic{Message: fmt.Sprintf("--tag %q is not a tag", p.Tag), Advice: "a tag has up to 128 of A-Z a-z 0-9 _ . - and begins with none of the last two"}
 	}
-	if err := r.checkAlias(r.repo, p.Tag); err != nil {
+	if err := r.checkAlias("--tag", b.repo, p.Tag); err != nil {
 		return nil, err
 	}
-	b := &bundle{run: r, images: r.plan.Images}
+	tags, err := b.tags(p, ref)
+	if err != nil {
+		return nil, err
+	}
 	if b.files, err = r.loadChart(ctx, p.Values, p.AllFiles); err != nil {
 		return nil, err
 	}
@@ -61,8 +72,14 @@ func Publish(ctx context.Context, o Options, p PublishOptions) (_ *Report, err e
 	if err := b.check(!p.NoSchema); err != nil {
 		return nil, err
 	}
-	report, err := r.execute(ctx, []*engine.Node{r.alias(b.node(ref), r.repo, ref)})
+	alias := r.alias(b.node(ref), b.repo, b.repo, ref)
+	// The chart may name the images by these tags, so they move before its own.
+	alias.Needs = append(alias.Needs, r.aliases(tags)...)
+	report, err := r.execute(ctx, []*engine.Node{alias})
 	report.Published = []string{ref.String()}
+	for _, t := range tags {
+		report.Published = append(report.Published, t.ref.String())
+	}
 	return report, err
 }
 
@@ -97,8 +114,10 @@ func diagnosed(err error) error {
 // bundle is a chart on its way to being published.
 type bundle struct {
 	*run
+	repo    oci.Repository // of the bundle
 	files   *chart.Source
 	images  []*planner.Image
+	useTag  string
 	options chart.Options // all but the images
 }
 
@@ -106,7 +125,7 @@ func (b *bundle) chartOptions(ctx context.Context, p PublishOptions) (chart.Opti
 	ref := b.repo.Reference()
 	o := chart.Options{
 		Project: b.plan.Project, Version: chart.VersionForTag(p.Tag), AppVersion: b.plan.Chart.AppVersion,
-		Repo: b.imageRepo(), Env: b.run.options.Project.Env, ChartName: p.Rename, Labels: p.Labels,
+		Repo: b.nameOf(b.repo), Env: b.run.options.Project.Env, ChartName: p.Rename, Labels: p.Labels,
 		Annotations: map[string]string{"project.werf.io/name": b.plan.Project},
 	}
 	maps.Copy(o.Annotations, p.Annotations)
@@ -126,9 +145,21 @@ func (b *bundle) chartOptions(ctx context.Context, p PublishOptions) (chart.Opti
 	return o, nil
 }
 
-// imageRepo is how the chart names the repository of its images.
-func (b *bundle) imageRepo() string {
-	ref := b.repo.Reference()
+// tags are the custom tags of the bundle's images. None of them may be the
+// bundle's.
+func (b *bundle) tags(p PublishOptions, bundle oci.Reference) ([]target, error) {
+	taken := map[string]string{bundle.String(): "the bundle"}
+	tags, err := b.customTags("--add-custom-tag", p.CustomTags, b.images, taken)
+	if err != nil || p.UseTag == "" {
+		return tags, err
+	}
+	used, err := b.customTags("--use-custom-tag", []string{p.UseTag}, b.images, taken)
+	return append(tags, used...), err
+}
+
+// nameOf is how the chart names a repository of its images.
+func (b *bundle) nameOf(repo oci.Repository) string {
+	ref := repo.Reference()
 	if ref.IsLayout() {
 		ref = localReference(b.plan.Project)
 	}
@@ -145,7 +176,7 @@ func localReference(project string) oci.Reference {
 func (b *bundle) node(ref oci.Reference) *engine.Node {
 	needs := make([]*engine.Node, len(b.images))
 	for i, image := range b.images {
-		needs[i] = b.image(image)
+		needs[i] = b.usable(image)
 	}
 	return &engine.Node{ID: "chart " + ref.String(), Kind: "chart", Needs: needs, Stage: stages.NewChart(b.repo, func(ctx context.Context, images []stages.Image) (*chart.Package, error) {
 		for _, note := range b.notes() {
@@ -193,8 +224,12 @@ func (b *bundle) notes() (notes []string) {
 func (b *bundle) pack(images []stages.Image) (*chart.Package, error) {
 	o := b.options
 	for i, image := range images {
+		tag := image.Tag
+		if b.useTag != "" {
+			tag = expandTag(b.useTag, b.images[i])
+		}
 		o.Images = append(o.Images, chart.Image{
-			Name: b.images[i].Name, Repo: o.Repo, Tag: image.Tag, Digest: image.Desc.Digest.String(),
+			Name: b.images[i].Name, Repo: b.nameOf(b.usedFrom(b.images[i])), Tag: tag, Digest: image.Desc.Digest.String(),
 		})
 	}
 	pkg, err := b.files.Package(o)

@@ -23,7 +23,6 @@ type ExportOptions struct {
 // Export makes the chosen final images and publishes each under every tag. No tag
 // moves before all images are where they will be.
 func Export(ctx context.Context, o Options, e ExportOptions) (_ *Report, err error) {
-	o.Project.FinalOnly = !e.NotFinal
 	r, err := open(ctx, o)
 	if err != nil {
 		return nil, err
@@ -37,6 +36,11 @@ func Export(ctx context.Context, o Options, e ExportOptions) (_ *Report, err err
 	if err != nil {
 		return nil, err
 	}
+	if r.final != nil {
+		for _, image := range images {
+			r.barrier.Needs = append(r.barrier.Needs, r.usable(image))
+		}
+	}
 	var goals []*engine.Node
 	var published []string
 	for _, t := range targets {
@@ -44,10 +48,10 @@ func Export(ctx context.Context, o Options, e ExportOptions) (_ *Report, err err
 		if err != nil {
 			return nil, err
 		}
-		if err := r.checkAlias(repo, t.ref.Tag); err != nil {
+		if err := r.checkAlias("--tag", repo, t.ref.Tag); err != nil {
 			return nil, err
 		}
-		goals = append(goals, r.alias(r.labelled(t.image, e.Labels), repo, t.ref))
+		goals = append(goals, r.alias(r.labelled(t.image, e.Labels), r.repo, repo, t.ref))
 		published = append(published, t.ref.String())
 	}
 	report, err := r.execute(ctx, goals)
@@ -55,11 +59,12 @@ func Export(ctx context.Context, o Options, e ExportOptions) (_ *Report, err err
 	return report, err
 }
 
-// alias is the node that names what source makes, behind the barrier.
-func (r *run) alias(source *engine.Node, target oci.Repository, ref oci.Reference) *engine.Node {
+// alias is the node that names in target what made makes in source, behind the
+// barrier.
+func (r *run) alias(made *engine.Node, source, target oci.Repository, ref oci.Reference) *engine.Node {
 	deliver := &engine.Node{
-		ID: "deliver " + ref.String(), Kind: "deliver", Needs: []*engine.Node{source},
-		Stage: &stages.Deliver{Source: r.repo, Target: target, Alias: ref.Tag, Copies: r.copies},
+		ID: "deliver " + ref.String(), Kind: "deliver", Needs: []*engine.Node{made},
+		Stage: &stages.Deliver{Source: source, Target: target, Alias: ref.Tag, Copies: r.copies},
 	}
 	r.barrier.Needs = append(r.barrier.Needs, deliver)
 	return &engine.Node{

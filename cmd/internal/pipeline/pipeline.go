@@ -26,9 +26,12 @@ import (
 // Options are what every verb takes. The zero value works on the project in the
 // current directory and its own layout below the state directory.
 type Options struct {
-	Project  planner.Options
-	Repo     string // where images are kept; "" is the project's own layout
-	Registry oci.Options
+	Project planner.Options
+	Repo    string // where images are kept; "" is the project's own layout
+	// FinalRepo is where final images are used from: they are copied there. "" is
+	// Repo.
+	FinalRepo string
+	Registry  oci.Options
 	// Parallel is how many builds run at once; 0 means DefaultParallel.
 	Parallel int
 	// RequireBuilt makes a missing image an error instead of a build.
@@ -56,13 +59,15 @@ type run struct {
 	session *oci.Session
 	bases   *bases
 	repo    oci.Repository
+	final   oci.Repository // nil if images are used from repo
 	solver  solver
 	copies  *semaphore.Weighted
 	report  string // the build report's file
 
 	floating sync.Once
-	nodes    map[engine.Key]*engine.Node // one per key: what is the same is made once
-	barrier  *engine.Node                // needs all that must be there before an alias moves
+	nodes    map[engine.Key]*engine.Node     // one per key: what is the same is made once
+	copied   map[*planner.Image]*engine.Node // to the final repository
+	barrier  *engine.Node                    // needs all that must be there before an alias moves
 }
 
 // solver is a stages.Solver with an end.
@@ -104,10 +109,17 @@ func open(ctx context.Context, o Options) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{options: o, plan: plan, session: session, bases: b, nodes: map[engine.Key]*engine.Node{}, copies: semaphore.NewWeighted(DefaultParallel), report: report}
+	r := &run{
+		options: o, plan: plan, session: session, bases: b, report: report, copies: semaphore.NewWeighted(DefaultParallel),
+		nodes: map[engine.Key]*engine.Node{}, copied: map[*planner.Image]*engine.Node{},
+	}
 	r.barrier = &engine.Node{ID: "barrier", Stage: stages.Barrier{}}
 	r.solver = newSolver(o.StateDir, session)
-	r.repo, err = r.repository(o.Repo)
+	if r.repo, err = r.repository("--repo", o.Repo); err == nil && o.FinalRepo != "" {
+		if r.final, err = r.repository("--final-repo", o.FinalRepo); r.final == r.repo {
+			r.final = nil
+		}
+	}
 	if err == nil {
 		err = r.prepareReport()
 	}
@@ -134,17 +146,17 @@ func (r *run) close() error {
 	return errors.Join(r.solver.Close(), r.plan.Close())
 }
 
-// repository opens the place that --repo names.
-func (r *run) repository(name string) (oci.Repository, error) {
+// repository opens the place that a flag names.
+func (r *run) repository(flag, name string) (oci.Repository, error) {
 	if name == "" {
 		name = "oci:" + filepath.Join(r.options.StateDir, "repos", r.plan.Project)
 	}
 	ref, err := oci.ParseReference(name)
 	if err != nil {
-		return nil, &diag.Diagnostic{Message: fmt.Sprintf("--repo: %v", err)}
+		return nil, &diag.Diagnostic{Message: fmt.Sprintf("%s: %v", flag, err)}
 	}
 	if ref.Tag != "" || ref.Digest != "" {
-		return nil, &diag.Diagnostic{Message: fmt.Sprintf("--repo %s: a repository has no tag", name), Advice: "write " + ref.Name()}
+		return nil, &diag.Diagnostic{Message: fmt.Sprintf("%s %s: a repository has no tag", flag, name), Advice: "write " + ref.Name()}
 	}
 	return r.session.Repository(ref)
 }
@@ -173,11 +185,11 @@ func (r *run) execute(ctx context.Context, goals []*engine.Node) (*Report, error
 	return &Report{Report: report, Requests: r.session.Requests()}, err
 }
 
-// checkAlias refuses a tag that is shaped like a key in the repository of keys:
-// it could move one, and a key tag is written once.
-func (r *run) checkAlias(repo oci.Repository, tag string) error {
-	if repo == r.repo && keyTag.MatchString(tag) {
-		return &diag.Diagnostic{Message: fmt.Sprintf("--tag %s: a tag of 64 hexadecimal digits is a key in %s, and keys do not move", tag, repo.Reference()),
+// checkAlias refuses a flag's tag that is shaped like a key in a repository of
+// keys: it could move one, and a key tag is written once.
+func (r *run) checkAlias(flag string, repo oci.Repository, tag string) error {
+	if (repo == r.repo || repo == r.final) && keyTag.MatchString(tag) {
+		return &diag.Diagnostic{Message: fmt.Sprintf("%s %s: a tag of 64 hexadecimal digits is a key in %s, and keys do not move", flag, tag, repo.Reference()),
 			Advice: "choose another tag, or another repository"}
 	}
 	return nil

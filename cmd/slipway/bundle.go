@@ -67,5 +67,7 @@ func valuesFlags(f *flags, v *pipeline.ValuesOptions) {
 	f.list(&v.SetFile, "set-file", "WERF_SET_FILE", "Set values to the content of files, KEY=PATH[,KEY=PATH]; repeatable")
 	f.list(&v.SetJSON, "set-json", "WERF_SET_JSON", "Set values given as JSON, KEY=JSON; repeatable")
 	f.list(&v.SetLiteral, "set-literal", "WERF_SET_LITERAL", "Set a value to a string in which nothing has a meaning, KEY=VALUE; repeatable")
+	f.list(&v.SecretFiles, "secret-values", "WERF_SECRET_VALUES", "Publish the encrypted values of this YAML file with the chart's own (secret-values.yaml), encrypted as they are; repeatable")
+	f.boolean(&v.NoDefaultSecrets, "disable-default-secret-values", "", "Leave out the chart's own secret-values.yaml")
 	f.boolean(&v.NoDefaults, "disable-default-values", "", "Leave out the chart's own values.yaml")
 }

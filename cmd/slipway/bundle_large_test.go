@@ -58,7 +58,7 @@ func largeBundle(t *testing.T, host string, size int64) (ref string) {
 	}
 
 	files := fstest.MapFS{"c/templates/a.yaml": {Data: []byte(podOf("{{ .Values.werf.image.large }}", "a"))}}
-	s, err := chart.Load(files, "c", chart.LoadOptions{})
+	s, err := chart.Load(t.Context(), files, "c", chart.LoadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -184,3 +184,24 @@ func TestBundleChart(t *testing.T) {
 		})
 	}
 }
+
+// Encrypted values and files stay as they are, and no key is asked for.
+func TestBundleSecrets(t *testing.T) {
+	repo, registry := chartProject(t, map[string]string{
+		".helm/secret-values.yaml": "a: \"1000aa\"\nb: \"1000bb\"\n", "ci/secret.yaml": "b: \"1000cc\"\n", "ci/plain.yaml": "b: password\n", ".helm/secret/key.pem": "1000dd\n",
+	}), testenv.Registry(t)
+	args := []string{"bundle", "publish", "--repo", registry.Host + "/app", "--tag", "1.0.0", "--secret-values"}
+	r := testenv.Slipway(t).Run(repo.Dir, nil, append(args, "ci/secret.yaml")...).Must(t)
+	if !strings.Contains(r.Stderr, "only an installer that has the project's key") {
+		t.Errorf("did not say who can install it:\n%s", r.Stderr)
+	}
+	chart := published(t, registry, "app", "1.0.0")
+	for name, want := range map[string]string{"secret-values.yaml": "a: \"1000aa\"\nb: \"1000cc\"\n", "secret/key.pem": "1000dd\n"} {
+		if got, err := os.ReadFile(filepath.Join(chart, name)); err != nil || string(got) != want {
+			t.Errorf("%s is %q (%v), want %q", name, got, err, want)
+		}
+	}
+	if r := testenv.Slipway(t).Run(repo.Dir, nil, append(args, "ci/plain.yaml")...); r.Code != 2 || !strings.Contains(r.Stderr, "ci/plain.yaml:1: the value of b is not encrypted") || strings.Contains(r.Stderr, "password") {
+		t.Errorf("exit code %d\n%s", r.Code, r.Stderr)
+	}
+}

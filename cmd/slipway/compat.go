@@ -10,28 +10,14 @@ import (
 // that are still to come: not taken, and not called unknown either. Some say why;
 // one that ends in "-" stands for all that begin with it.
 var laterFlags = map[string]string{
-	"add-annotation":          "",
-	"add-custom-tag":          "",
-	"add-label":               "",
 	"allow-includes-update":   "werf-includes.yaml is not read yet",
 	"cache-repo":              "",
-	"disable-default-values":  "",
-	"final-repo":              "",
-	"final-repo-":             "",
 	"follow":                  "run the command again when there is a new commit: a run with nothing to do takes about as long as asking git",
-	"helm-compatible-chart":   "",
 	"introspect-before-error": introspect,
 	"introspect-error":        introspect,
 	"introspect-stage":        introspect,
-	"rename-chart":            "",
 	"secondary-repo":          "",
 	"secret-key":              "",
-	"secret-values":           "",
-	"set":                     "",
-	"set-":                    "",
-	"use-custom-tag":          "",
-	"values":                  "",
-	"without-images":          "",
 }
 
 const introspect = "there is no container to open a shell in; the output of what failed is shown"
@@ -53,7 +39,7 @@ const (
 	noBranch     = "--dev makes no branch"
 	noDeletion   = "all registries are spoken to in one way, with the credentials of the Docker configuration"
 	noDocker     = "nothing is kept in Docker's storage"
-	noChartRepos = "no chart repository is asked"
+	noChartRepos = "charts are fetched once and kept by their digest"
 	noProgress   = "this command shows no progress"
 )
 

@@ -76,6 +76,9 @@ func Load(ctx context.Context, fsys fs.FS, dir string, o LoadOptions) (*Source, 
 	}
 	s := &Source{dir: dir, files: files}
 	s.choose(o)
+	if err := s.secrets(o.Values); err != nil {
+		return nil, err
+	}
 	if err := s.adoptRequirements(); err != nil {
 		return nil, err
 	}

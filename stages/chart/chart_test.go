@@ -78,14 +78,15 @@ func TestLoadRefuses(t *testing.T) {
 			[]string{".helm/requirements.yaml:2: the dependency \"redis\" is not in .helm/charts"}},
 		{"export-values", map[string]string{"Chart.yaml": "dependencies:\n- name: s\n  export-values: [{parent: werf, child: werf}]\n", "charts/s/Chart.yaml": "name: s\nversion: 1.0.0\n"},
 			[]string{`.helm/Chart.yaml: export-values of the dependency "s" is not supported`, ".Values.global.werf.images"}},
-		{"secret values", map[string]string{"secret-values.yaml": "a: 00\n"},
-			[]string{".helm/secret-values.yaml: encrypted values and files are not supported yet"}},
-		{"secret files", map[string]string{"secret/tls/key.pem": "00"},
-			[]string{".helm/secret/tls/key.pem: encrypted"}},
-		{"secret function", map[string]string{"templates/a.yaml": `x: {{ werf_secret_file "key.pem" | b64enc }}`},
-			[]string{".helm/templates/a.yaml: the template function werf_secret_file is not supported yet"}},
-		{"secret function in a sub-chart", map[string]string{"charts/s/Chart.yaml": "name: s\nversion: 1.0.0\n", "charts/s/templates/a.yaml": `{{ werf_secret_file "x" }}`},
-			[]string{".helm/charts/s/templates/a.yaml: "}},
+		{"secret value in plain text", map[string]string{"secret-values.yaml": "a: \"00\"\nb:\n  c: [\"1000\", password]\n"},
+			[]string{".helm/secret-values.yaml:3: the value of b.c[1] is not encrypted", "encrypt it"}},
+		{"secret value in plain text, of a sub-chart", map[string]string{"charts/s/Chart.yaml": "name: s\nversion: 1.0.0\n", "charts/s/secret-values.yaml": "a: b\n"},
+			[]string{".helm/charts/s/secret-values.yaml:1: the value of a is not encrypted"}},
+		{"secret values of a list", map[string]string{"secret-values.yaml": "[a]"}, []string{".helm/secret-values.yaml: must be a map"}},
+		{"secret values that are not YAML", map[string]string{"secret-values.yaml": "a: 1\n\tb: 2\n"}, []string{".helm/secret-values.yaml:2: "}},
+		{"secret values with an alias", map[string]string{"secret-values.yaml": "a: &a \"10\"\nb: *a\n"}, []string{".helm/secret-values.yaml:2: anchors"}},
+		{"secret file in plain text", map[string]string{"secret/tls/key.pem": "-----BEGIN"},
+			[]string{".helm/secret/tls/key.pem: the file is not encrypted"}},
 		{"schema without global", map[string]string{"values.schema.json": strict},
 			[]string{".helm/values.schema.json: the schema forbids .Values.global", `"global": {"type": "object"}`}},
 		{"schema that is not JSON", map[string]string{"values.schema.json": "{"},
@@ -122,13 +123,12 @@ func checkError(t *testing.T, err error, parts ...string) {
 
 func TestLoadAccepts(t *testing.T) {
 	for name, files := range map[string]map[string]string{
-		"secret function in a comment": {"templates/a.yaml": `{{- /* werf_secret_file "x" */ -}}`},
-		"open schema":                  {"values.schema.json": `{"properties": {}}`},
-		"closed schema with ours":      {"values.schema.json": `{"properties": {"werf": {}, "global": {}}, "additionalProperties": false}`},
-		"schema with patterns":         {"values.schema.json": `{"patternProperties": {".*": {}}, "additionalProperties": false}`},
-		"Chart.yaml without version":   {"Chart.yaml": "name: a\n"},
-		"empty Chart.yaml":             {"Chart.yaml": ""},
-		"comments only":                {"values.yaml": "# nothing yet\n"},
+		"open schema":                {"values.schema.json": `{"properties": {}}`},
+		"closed schema with ours":    {"values.schema.json": `{"properties": {"werf": {}, "global": {}}, "additionalProperties": false}`},
+		"schema with patterns":       {"values.schema.json": `{"patternProperties": {".*": {}}, "additionalProperties": false}`},
+		"Chart.yaml without version": {"Chart.yaml": "name: a\n"},
+		"empty Chart.yaml":           {"Chart.yaml": ""},
+		"comments only":              {"values.yaml": "# nothing yet\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			pack(t, load(t, files), options)

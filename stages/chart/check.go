@@ -4,11 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path"
-	"regexp"
-	"strings"
 
-	helm "helm.sh/helm/v3/pkg/chart"
 	"sigs.k8s.io/yaml"
 )
 
@@ -36,37 +32,6 @@ func (s *Source) adoptRequirements() error {
 		return s.wrong(requirementsLock, errors.New("the chart has a Chart.lock as well")).advise("keep one of the two")
 	}
 	s.files[lockFile] = lock
-	return nil
-}
-
-// secretFile is a file that holds encrypted values or is wholly encrypted.
-var secretFile = regexp.MustCompile(`^(?:(?:charts/[^/]+/)*secret-values\.yaml|secret/.+)$`)
-
-// templateComment is left out when looking for functions that templates call.
-var templateComment = regexp.MustCompile(`(?s)\{\{-?\s*/\*.*?\*/\s*-?\}\}`)
-
-func (s *Source) checkSecrets() error {
-	for _, name := range s.Files() {
-		if secretFile.MatchString(name) {
-			return s.wrong(name, errors.New("encrypted values and files are not supported yet")).
-				advise("remove it, and give the values at installation time")
-		}
-	}
-	return s.checkTemplates(s.chart, "")
-}
-
-func (s *Source) checkTemplates(c *helm.Chart, prefix string) error {
-	for _, t := range c.Templates {
-		if strings.Contains(templateComment.ReplaceAllString(string(t.Data), ""), "werf_secret_file") {
-			return s.wrong(prefix+t.Name, errors.New("the template function werf_secret_file is not supported yet")).
-				advise("use a value that is given at installation time")
-		}
-	}
-	for _, sub := range c.Dependencies() {
-		if err := s.checkTemplates(sub, path.Join(prefix, "charts", sub.Name())+"/"); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 

@@ -27,8 +27,8 @@ func (s *Source) LeftOut() []string { return s.leftOut }
 // choose leaves out what is not to be published: files of values that are merged
 // into values.yaml, and unless all are wanted what is not listed.
 func (s *Source) choose(o LoadOptions) {
-	for _, f := range o.Values.Files {
-		if name, ok := strings.CutPrefix(f.Path, s.dir+"/"); ok && name != valuesFile {
+	for _, f := range slices.Concat(o.Values.Files, o.Values.SecretFiles) {
+		if name, ok := strings.CutPrefix(f.Path, s.dir+"/"); ok && name != valuesFile && name != secretValuesFile {
 			delete(s.files, name)
 		}
 	}

@@ -21,6 +21,10 @@ type Values struct {
 	Files      []File
 	// What follows is in the syntax of Helm's flags of these names.
 	SetJSON, Set, SetString, SetFile, SetLiteral []string
+	// SecretFiles are files of encrypted values, merged over secret-values.yaml, which
+	// NoDefaultSecrets leaves out. They are never decrypted, and no key is needed.
+	SecretFiles      []File
+	NoDefaultSecrets bool
 	// ReadFile reads the files that SetFile names.
 	ReadFile func(name string) ([]byte, error)
 }

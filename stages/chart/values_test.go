@@ -63,7 +63,10 @@ func TestServiceValuesOfLittle(t *testing.T) {
 			"is_nameless_image": true, "nameless_image": "r/a:t",
 		},
 		"global": map[string]any{
-			"werf": map[string]any{"name": "p", "version": "2.0.0", "repo": "", "images": map[string]any{}},
+			"werf": map[string]any{
+				"name": "p", "version": "2.0.0", "repo": "", "images": map[string]any{},
+				"is_nameless_image": true, "nameless_image": "r/a:t",
+			},
 		},
 	}
 	if !reflect.DeepEqual(v, want) {

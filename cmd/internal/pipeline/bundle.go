@@ -217,6 +217,9 @@ func (b *bundle) notes() (notes []string) {
 		}
 		notes = append(notes, "not published with the chart: "+strings.Join(left, ", ")+more+"; --bundle-schema-nonstrict publishes all files")
 	}
+	if why := b.files.NeedsSecrets(); why != "" {
+		notes = append(notes, "only an installer that has the project's key can install this bundle: "+why)
+	}
 	return notes
 }
 

@@ -16,8 +16,6 @@ import (
 type ExportOptions struct {
 	Tags   []string // templates, see expandTag
 	Labels map[string]string
-	// NotFinal exports images with final: false, too.
-	NotFinal bool
 }
 
 // Export makes the chosen final images and publishes each under every tag. No tag

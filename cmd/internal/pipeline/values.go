@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"slipway/planner"
@@ -21,12 +22,15 @@ type ValuesOptions struct {
 	NoDefaults                                   bool // leaves out the chart's own values.yaml
 	Files                                        []string
 	Set, SetString, SetFile, SetJSON, SetLiteral []string
+	// SecretFiles are encrypted values; NoDefaultSecrets leaves out the chart's own.
+	SecretFiles      []string
+	NoDefaultSecrets bool
 }
 
 // paths are the files that the options name, relative to the project; those that
 // are given by an absolute path are not among them.
 func (v ValuesOptions) paths(plan *planner.Plan) ([]string, error) {
-	names := append([]string{}, v.Files...)
+	names := slices.Concat(v.Files, v.SecretFiles)
 	for _, set := range v.SetFile {
 		names = append(names, chart.FilesOfSet(set)...)
 	}
@@ -46,20 +50,28 @@ func (v ValuesOptions) paths(plan *planner.Plan) ([]string, error) {
 // read makes the chart package's options, with the files in them.
 func (v ValuesOptions) read(plan *planner.Plan) (chart.Values, error) {
 	out := chart.Values{
-		NoDefaults: v.NoDefaults, Set: v.Set, SetString: v.SetString, SetFile: v.SetFile, SetJSON: v.SetJSON, SetLiteral: v.SetLiteral,
+		NoDefaults: v.NoDefaults, NoDefaultSecrets: v.NoDefaultSecrets, Set: v.Set, SetString: v.SetString, SetFile: v.SetFile, SetJSON: v.SetJSON, SetLiteral: v.SetLiteral,
 		ReadFile: func(name string) ([]byte, error) {
 			data, _, err := readGiven(plan, name)
 			return data, err
 		},
 	}
-	for _, name := range v.Files {
+	var err error
+	if out.Files, err = readFiles(plan, v.Files); err == nil {
+		out.SecretFiles, err = readFiles(plan, v.SecretFiles)
+	}
+	return out, err
+}
+
+func readFiles(plan *planner.Plan, names []string) (files []chart.File, err error) {
+	for _, name := range names {
 		data, p, err := readGiven(plan, name)
 		if err != nil {
-			return out, err
+			return nil, err
 		}
-		out.Files = append(out.Files, chart.File{Name: name, Path: p, Data: data})
+		files = append(files, chart.File{Name: name, Path: p, Data: data})
 	}
-	return out, nil
+	return files, nil
 }
 
 // readGiven reads a file that a flag names; p is its path in the project, "" if it

@@ -53,6 +53,8 @@ type Options struct {
 	DevIgnore []string
 	// ReadsChart says that the chart's files are going to be read.
 	ReadsChart bool
+	// NamesOnly plans no image: they have a name, and nothing is read for them.
+	NamesOnly bool
 	// NoLock plans as if there were no lock file: to write one.
 	NoLock bool
 	// Bases answers for the rare Dockerfile whose base decides what is read.
@@ -66,6 +68,7 @@ type Plan struct {
 	Project string
 	Images  []*Image // in the order of werf.yaml
 	Chart   Chart
+	Deploy  werfyaml.Deploy
 	Source  *source.Source
 	Lock    *lock.File // nil if the commit has none: bases float
 	// SecretFile is the file that the src of a secret means.
@@ -126,6 +129,16 @@ func Load(ctx context.Context, o Options) (_ *Plan, err error) {
 		Project:    config.Meta.Project,
 		Chart:      Chart{Dir: config.Meta.ChartDir, AppVersion: config.Meta.AppVersion, Files: project.files(giterminism.ChartFiles)},
 		Source:     src,
+		Deploy:     config.Meta.Deploy,
+	}
+	if o.NamesOnly {
+		for _, section := range chosen {
+			p.Images = append(p.Images, &Image{Name: section.Name, Final: section.Final})
+		}
+		if err := project.inspect(ctx, nil, nil, o); err != nil {
+			return nil, err
+		}
+		return p, nil
 	}
 	if o.RepoName == "" {
 		o.RepoName = "localhost/" + p.Project

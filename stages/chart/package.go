@@ -22,6 +22,7 @@ type Options struct {
 	Repo       string // .Values.werf.repo, where images are kept
 	Env        string // .Values.werf.env and .Values.global.env
 	Images     []Image
+	Stub       bool    // images are made up: .Values.werf.is_stub
 	Commit     *Commit // enters the values only if the chart mentions it
 }
 

@@ -73,7 +73,7 @@ func (f *flags) fromEnvironment(environ []string) error {
 			name, value, _ := strings.Cut(entry, "=")
 			matches := name == variable
 			if isList(flag) {
-				matches = strings.HasPrefix(name, variable+"_")
+				matches = strings.HasPrefix(name, variable+"_") && !f.reserved(name, variable)
 			}
 			if !matches || value == "" {
 				continue

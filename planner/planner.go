@@ -120,10 +120,6 @@ func Load(ctx context.Context, o Options) (_ *Plan, err error) {
 		}
 	}()
 	src, config := project.source, project.Config
-	chosen, err := choose(config, o)
-	if err != nil {
-		return nil, err
-	}
 	p := &Plan{
 		SecretFile: project.rules.Expand,
 		Project:    config.Meta.Project,
@@ -132,13 +128,17 @@ func Load(ctx context.Context, o Options) (_ *Plan, err error) {
 		Deploy:     config.Meta.Deploy,
 	}
 	if o.NamesOnly {
-		for _, section := range chosen {
-			p.Images = append(p.Images, &Image{Name: section.Name, Final: section.Final})
+		if p.Images, err = names(config, o); err != nil {
+			return nil, err
 		}
 		if err := project.inspect(ctx, nil, nil, o); err != nil {
 			return nil, err
 		}
 		return p, nil
+	}
+	chosen, err := choose(config, o)
+	if err != nil {
+		return nil, err
 	}
 	if o.RepoName == "" {
 		o.RepoName = "localhost/" + p.Project
@@ -163,6 +163,20 @@ func Load(ctx context.Context, o Options) (_ *Plan, err error) {
 		p.Images = append(p.Images, planned[section.Name])
 	}
 	return p, nil
+}
+
+// names are the images as NamesOnly has them, those included that cannot be built
+// yet.
+func names(config *werfyaml.Config, o Options) ([]*Image, error) {
+	images, others, err := config.Match(o.Images, werfyaml.SelectOptions{FinalOnly: o.FinalOnly})
+	var out []*Image
+	for _, image := range images {
+		out = append(out, &Image{Name: image.Name, Final: image.Final})
+	}
+	for _, image := range others {
+		out = append(out, &Image{Name: image.Name, Final: image.Final})
+	}
+	return out, err
 }
 
 // choose picks what is planned. A lock file is for every image that can be built,

@@ -69,7 +69,7 @@ func TestRenderAsHelm(t *testing.T) {
 // With stubs no registry is asked: there is none.
 func TestRenderStubs(t *testing.T) {
 	cli, project := testenv.Slipway(t), testenv.GitRepo(t, renderApp)
-	project.Write("werf.yaml", renderApp["werf.yaml"]+"---\nimage: other\ndockerfile: missing\n")
+	project.Write("werf.yaml", renderApp["werf.yaml"]+"---\nimage: other\nfrom: alpine\n---\nartifact: no\nfrom: alpine\n")
 	project.Write("Dockerfile", "FROM nowhere.invalid/x\nCOPY $FROM_BASE /\n")
 	project.Write(".helm/templates/stub.yaml", "kind: {{ .Values.werf.is_stub }} {{ .Values.werf.stub_image }} {{ .Values.werf.image.other }} {{ .Values.global.werf.images.web.ref_tag }}")
 	project.Commit("stubs")

@@ -40,6 +40,7 @@ type Options struct {
 	Env                             string    // the environment's name, for templates and charts
 	Images                          []string  // names and patterns (werfyaml.Config.Select); none means all
 	FinalOnly                       bool      // leaves out images with final: false
+	NamesOnly                       bool      // plans no image: each has its name, and nothing is read for it
 	Platforms                       []string  // OS/ARCH[/VARIANT] each; none means what werf.yaml says, else linux on this machine's
 	// RepoName is where images are kept, as their references say it; "" is
 	// localhost/PROJECT. It enters a key only where an image is made to hold it.
@@ -53,8 +54,6 @@ type Options struct {
 	DevIgnore []string
 	// ReadsChart says that the chart's files are going to be read.
 	ReadsChart bool
-	// NamesOnly plans no image: they have a name, and nothing is read for them.
-	NamesOnly bool
 	// NoLock plans as if there were no lock file: to write one.
 	NoLock bool
 	// Bases answers for the rare Dockerfile whose base decides what is read.

@@ -46,6 +46,7 @@ type Options struct {
 	FinalOnly                       bool      // leaves out images with final: false
 	NoImages                        bool      // leaves out all images
 	CustomTags                      bool      // images are going to be named by tags that move
+	NamesOnly                       bool      // plans no image: each has its name, and nothing is read for it
 	Platforms                       []string  // OS/ARCH[/VARIANT] each; none means what werf.yaml says, else linux on this machine's
 	// RepoName is where images are kept, as their references say it; "" is
 	// localhost/PROJECT. It enters a key only where an image is made to hold it.
@@ -79,6 +80,7 @@ type Plan struct {
 	Project string
 	Images  []*Image // in the order of werf.yaml
 	Chart   Chart
+	Deploy  werfyaml.Deploy
 	Source  *source.Source
 	Lock    *lock.File // nil if the commit has none: bases float
 	// SecretFile is the file that the src of a secret means.
@@ -133,15 +135,25 @@ func Load(ctx context.Context, o Options) (_ *Plan, err error) {
 	if o.CustomTags && !project.rules.Allows(giterminism.CustomTags, "") {
 		return nil, project.rules.Deny(diag.Pos{}, giterminism.CustomTags)
 	}
-	chosen, err := choose(config, o)
-	if err != nil {
-		return nil, err
-	}
 	p := &Plan{
 		SecretFile: project.rules.Expand,
 		Project:    config.Meta.Project,
 		Chart:      Chart{Dir: config.Meta.ChartDir, AppVersion: config.Meta.AppVersion, Files: project.files(giterminism.ChartFiles)},
 		Source:     src,
+		Deploy:     config.Meta.Deploy,
+	}
+	if o.NamesOnly {
+		if p.Images, err = names(config, o); err != nil {
+			return nil, err
+		}
+		if err := project.inspect(ctx, nil, nil, o); err != nil {
+			return nil, err
+		}
+		return p, nil
+	}
+	chosen, err := choose(config, o)
+	if err != nil {
+		return nil, err
 	}
 	if o.RepoName == "" {
 		o.RepoName = "localhost/" + p.Project
@@ -171,6 +183,20 @@ func Load(ctx context.Context, o Options) (_ *Plan, err error) {
 		p.Images = append(p.Images, planned[section.Name])
 	}
 	return p, nil
+}
+
+// names are the images as NamesOnly has them, those included that cannot be built
+// yet.
+func names(config *werfyaml.Config, o Options) ([]*Image, error) {
+	images, others, err := config.Match(o.Images, werfyaml.SelectOptions{FinalOnly: o.FinalOnly})
+	var out []*Image
+	for _, image := range images {
+		out = append(out, &Image{Name: image.Name, Final: image.Final})
+	}
+	for _, image := range others {
+		out = append(out, &Image{Name: image.Name, Final: image.Final})
+	}
+	return out, err
 }
 
 // choose picks what is planned. A lock file is for every image that can be built,

@@ -70,11 +70,13 @@ func rootCommand() *cobra.Command {
 		copyCommand(),
 		inspectCommand(),
 		verifyCommand(),
+		bundleRenderCommand(),
 	)
 	root.AddCommand(
 		buildCommand(),
 		exportCommand(),
 		bundle,
+		renderCommand(),
 		planCommand(),
 		configCommand(),
 		lockCommand(),

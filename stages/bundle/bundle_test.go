@@ -213,7 +213,7 @@ func rendered(t *testing.T, b *Bundle) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	manifests, err := render.Render(c, render.Options{})
+	manifests, err := render.Render(t.Context(), c, render.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,7 @@ type Options struct {
 	// whoever installs it as a bundle. Helm takes no notice of them.
 	Annotations, Labels map[string]string
 	Commit              *Commit // enters the values only if the chart mentions it
+	Stub                bool    // images are made up: .Values.werf.is_stub
 }
 
 // Package is a chart ready to be pushed. In the terms of Helm's OCI support,

@@ -33,6 +33,12 @@ type Commit struct {
 	Date time.Time // of the commit; printed in UTC, so that it is the same everywhere
 }
 
+// StubImage stands for an image that is not looked for, as in the reference; its
+// digest is none.
+func StubImage(name, repo string) Image {
+	return Image{Name: name, Repo: repo, Tag: "TAG", Digest: "sha256:" + strings.Repeat("0", 64)}
+}
+
 // ref is REPO:TAG.
 func (i Image) ref() string { return i.Repo + ":" + i.Tag }
 
@@ -100,6 +106,9 @@ func serviceValues(o Options, withCommit bool) (map[string]any, error) {
 	}
 	image, tag, images := map[string]any{}, map[string]any{}, map[string]any{}
 	werf, globalWerf := maps.Clone(common), maps.Clone(common)
+	if o.Stub {
+		werf["is_stub"], werf["stub_image"] = true, StubImage("", o.Repo).ref()
+	}
 	seen := map[string]bool{}
 	for _, i := range o.Images {
 		switch {

@@ -84,7 +84,7 @@ func (c *contents) locate(ctx context.Context, from origin, images []found) erro
 
 // withExternal adds the images that the chart renders and that are not its own.
 func (c *contents) withExternal(ctx context.Context, from origin) error {
-	external, err := c.rendered()
+	external, err := c.rendered(ctx)
 	if err != nil {
 		return err
 	}
@@ -101,12 +101,12 @@ func (c *contents) withExternal(ctx context.Context, from origin) error {
 
 // rendered are the references in what the chart renders that are of none of the
 // images that it is known to have.
-func (c *contents) rendered() ([]string, error) {
+func (c *contents) rendered(ctx context.Context) ([]string, error) {
 	chart, err := c.Chart()
 	if err != nil {
 		return nil, err
 	}
-	manifests, err := render.Render(chart, render.Options{})
+	manifests, err := render.Render(ctx, chart, render.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("finding the images of others: %w", err)
 	}

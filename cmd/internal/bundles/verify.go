@@ -12,6 +12,7 @@ import (
 	"slipway/engine"
 	"slipway/oci"
 	"slipway/stages/bundle"
+	"slipway/stages/chart/render"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -70,7 +71,10 @@ type verification struct {
 // external looks at what the chart renders beside its own images: it has to
 // resolve, where there is a registry to ask.
 func (v *verification) external(ctx context.Context, from origin, c *contents) error {
-	names, err := c.rendered()
+	names, err := c.rendered(ctx)
+	if errors.Is(err, render.ErrEndless) || ctx.Err() != nil {
+		return err
+	}
 	if err != nil {
 		v.Notes = append(v.Notes, fmt.Sprintf("images that only templates name were not looked at: %v", err))
 		return nil

@@ -67,7 +67,7 @@ func TestRender(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			out, err := Render(load(t, files), test.options)
+			out, err := Render(t.Context(), load(t, files), test.options)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -102,7 +102,7 @@ func TestRenderRefuses(t *testing.T) {
 		{"schema", Options{Values: map[string]any{"image": 1}}, "values"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if _, err := Render(load(t, files), test.options); err == nil || !strings.Contains(err.Error(), test.want) {
+			if _, err := Render(t.Context(), load(t, files), test.options); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want %s", err, test.want)
 			}
 		})

@@ -1,0 +1,60 @@
+package pipeline
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"text/template"
+
+	"slipway/planner"
+	"slipway/planner/diag"
+	"slipway/planner/werfyaml"
+
+	"github.com/Masterminds/sprig/v3"
+	"helm.sh/helm/v3/pkg/chartutil"
+)
+
+// releaseOf is the release's name and its namespace, as werf.yaml's deploy has
+// them where they are not given: templates with the functions project, env and
+// namespace, and those of sprig.
+func releaseOf(plan *planner.Plan, env, release, namespace string) (string, string, error) {
+	funcs := sprig.HermeticTxtFuncMap()
+	funcs["project"] = func() string { return plan.Project }
+	funcs["env"] = func() string { return env }
+	expand := func(key, text string) (string, error) {
+		if text == werfyaml.DefaultRelease && env == "" {
+			return plan.Project, nil
+		}
+		t, err := template.New(key).Delims("[[", "]]").Funcs(funcs).Parse(text)
+		var b strings.Builder
+		if err == nil {
+			err = t.Execute(&b, nil)
+		}
+		if err != nil {
+			return "", &diag.Diagnostic{Message: fmt.Sprintf("%s %q of werf.yaml: %v", key, text, err), Advice: "the functions are project, env, namespace (for the release) and those of sprig"}
+		}
+		return b.String(), nil
+	}
+	var err error
+	if namespace == "" {
+		if namespace, err = expand("deploy.namespace", plan.Deploy.Namespace); err != nil {
+			return "", "", err
+		}
+		if plan.Deploy.NamespaceSlug && !isNamespace.MatchString(namespace) {
+			namespace = hashedSlug(namespace, 63)
+		}
+	}
+	funcs["namespace"] = func() string { return namespace }
+	if release == "" {
+		if release, err = expand("deploy.helmRelease", plan.Deploy.HelmRelease); err != nil {
+			return "", "", err
+		}
+		if plan.Deploy.HelmReleaseSlug && chartutil.ValidateReleaseName(release) != nil {
+			release = hashedSlug(release, 53)
+		}
+	}
+	return release, namespace, nil
+}
+
+// isNamespace is Kubernetes' form of a label (RFC 1123).
+var isNamespace = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)

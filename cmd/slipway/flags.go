@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"slipway/cmd/internal/pipeline"
+	"slipway/oci"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -139,10 +140,15 @@ func (r *runFlags) project(f *flags) {
 }
 
 func (f *flags) registry(r *runFlags) {
-	f.str(&r.Registry.DockerConfig, "docker-config", "Directory of the docker config.json with the credentials (default: $DOCKER_CONFIG or ~/.docker)")
-	f.boolean(&r.Registry.Insecure, "insecure-registry", "", "Use plain HTTP for registries (loopback ones always use it)")
-	f.boolean(&r.Registry.SkipTLSVerify, "skip-tls-verify-registry", "", "Do not verify the certificates of registries")
+	f.login(&r.Registry)
 	f.list(&r.Registry.Mirrors, "container-registry-mirror", "WERF_CONTAINER_REGISTRY_MIRROR", "Ask this mirror before docker.io; repeatable")
+}
+
+// login adds the flags that say how registries are spoken to.
+func (f *flags) login(o *oci.Options) {
+	f.str(&o.DockerConfig, "docker-config", "Directory of the docker config.json with the credentials (default: $DOCKER_CONFIG or ~/.docker)")
+	f.boolean(&o.Insecure, "insecure-registry", "", "Use plain HTTP for registries (loopback ones always use it)")
+	f.boolean(&o.SkipTLSVerify, "skip-tls-verify-registry", "", "Do not verify the certificates of registries")
 }
 
 // running adds the flags that say how the plan is executed.

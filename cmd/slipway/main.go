@@ -78,6 +78,7 @@ func rootCommand() *cobra.Command {
 		planCommand(),
 		configCommand(),
 		lockCommand(),
+		crCommand(),
 		helmCommand(),
 		versionCommand(),
 	)

@@ -134,9 +134,13 @@ func (r *runFlags) source(f *flags) {
 // project adds the flags that say what is planned.
 func (r *runFlags) project(f *flags) {
 	r.source(f)
-	f.str(&r.platforms, "platform", "Build for these platforms, OS/ARCH[/VARIANT] separated by commas (default: what werf.yaml says, else linux on this machine's architecture)")
+	r.platform(f)
 	f.str(&r.Repo, "repo", "Keep images in this repository: HOST/NAME, or oci:DIR for an OCI layout (default: a layout of the project's own in the state directory)")
 	f.registry(r)
+}
+
+func (r *runFlags) platform(f *flags) {
+	f.str(&r.platforms, "platform", "Build for these platforms, OS/ARCH[/VARIANT] separated by commas (default: what werf.yaml says, else linux on this machine's architecture)")
 }
 
 func (f *flags) registry(r *runFlags) {

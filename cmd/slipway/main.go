@@ -75,6 +75,7 @@ func rootCommand() *cobra.Command {
 		buildCommand(),
 		exportCommand(),
 		bundle,
+		stagesCommand(),
 		planCommand(),
 		configCommand(),
 		lockCommand(),

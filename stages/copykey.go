@@ -163,25 +163,11 @@ func (s *ArchiveKeys) Run(ctx context.Context, _ []engine.Result) (engine.Result
 	}
 	slices.Sort(keys)
 	keys = slices.Compact(keys)
-	parts := make([]Archive, len(keys)) // each what a key names, to be joined in order
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(engine.DefaultLookups)
-	for i, key := range keys {
-		group.Go(func() error {
-			desc, err := s.Source.Resolve(groupCtx, key)
-			if err != nil {
-				return err
-			}
-			parts[i].Name(desc, key)
-			return parts[i].Add(groupCtx, s.Source, desc)
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
 	whole := &Archive{Path: s.Path}
-	for i := range parts {
-		whole.join(&parts[i])
+	for some := range slices.Chunk(keys, planAtOnce) {
+		if err := s.plan(ctx, whole, some); err != nil {
+			return nil, err
+		}
 	}
 	if whole.written(ctx) {
 		return Published{}, nil
@@ -190,4 +176,31 @@ func (s *ArchiveKeys) Run(ctx context.Context, _ []engine.Result) (engine.Result
 		return nil, err
 	}
 	return Published{moved: true}, nil
+}
+
+// planAtOnce bounds the keys whose plans are held before what they share is known.
+const planAtOnce = 1000
+
+// plan adds keys to an archive, in their order, however the answers arrive.
+func (s *ArchiveKeys) plan(ctx context.Context, whole *Archive, keys []string) error {
+	parts := make([]Archive, len(keys))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(engine.DefaultLookups)
+	for i, key := range keys {
+		group.Go(func() error {
+			desc, err := s.Source.Resolve(ctx, key)
+			if err != nil {
+				return err
+			}
+			parts[i].Name(desc, key)
+			return parts[i].Add(ctx, s.Source, desc)
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for i := range parts {
+		whole.join(&parts[i])
+	}
+	return nil
 }

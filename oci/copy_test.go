@@ -163,8 +163,8 @@ func TestCopyErrors(t *testing.T) {
 	root := pushImage(t, src, "x", linux)
 	closed := repository(t, s, serve(t, newHandler(t, htpasswd(t)))+"/b")
 	err = Copy(t.Context(), src, closed, root, nil)
-	wantError(t, err, "copy ", "docker login")
-	if !IsDenied(err) || strings.Count(err.Error(), "docker login") != 1 {
+	wantError(t, err, "copy ", "slipway cr login")
+	if !IsDenied(err) || strings.Count(err.Error(), "slipway cr login") != 1 {
 		t.Errorf("advice is not given once: %v", err)
 	}
 }

@@ -2,9 +2,11 @@ package oci
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"oras.land/oras-go/v2/registry/remote/auth"
@@ -15,8 +17,9 @@ import (
 // helpers, when a registry first wants to know who is there: most runs against
 // a local registry or layout never do.
 type credentialStore struct {
-	path  string
-	store func() (credentials.Store, error)
+	path     string
+	homeless error // there is no home that path could be in
+	store    func() (credentials.Store, error)
 
 	mu    sync.Mutex
 	found map[string]bool // by registry host, once asked for
@@ -26,11 +29,13 @@ func newCredentialStore(dir string) *credentialStore {
 	if dir == "" {
 		dir = os.Getenv("DOCKER_CONFIG")
 	}
+	var homeless error // without a home there is no configuration
 	if dir == "" {
-		home, _ := os.UserHomeDir() // without a home there is no configuration
+		var home string
+		home, homeless = os.UserHomeDir()
 		dir = filepath.Join(home, ".docker")
 	}
-	c := &credentialStore{path: filepath.Join(dir, "config.json"), found: map[string]bool{}}
+	c := &credentialStore{path: filepath.Join(dir, "config.json"), homeless: homeless, found: map[string]bool{}}
 	c.store = sync.OnceValues(func() (credentials.Store, error) {
 		return credentials.NewStore(c.path, credentials.StoreOptions{})
 	})
@@ -44,6 +49,9 @@ func (c *credentialStore) get(ctx context.Context, registry string) (auth.Creden
 		return auth.EmptyCredential, fmt.Errorf("reading the Docker configuration %s: %w", c.path, err)
 	}
 	credential, err := credentials.Credential(store)(ctx, registry)
+	if err != nil && strings.Contains(err.Error(), "failed to decode auth field") {
+		err = errors.New("its entry is not the base64 of USER:PASSWORD") // the library shows what it is
+	}
 	if err != nil {
 		return auth.EmptyCredential, fmt.Errorf("getting the credentials for %s as %s says: %w", registry, c.path, err)
 	}
@@ -60,10 +68,11 @@ func (c *credentialStore) advice(registry string) string {
 	c.mu.Lock()
 	found, asked := c.found[registry]
 	c.mu.Unlock()
-	name, login := registry, "docker login "+registry
+	name := registry
 	if registry == dockerHubHost {
-		name, login = dockerHub, "docker login"
+		name = dockerHub
 	}
+	login := "slipway cr login " + name
 	switch {
 	case !asked:
 		return fmt.Sprintf("%s did not ask for credentials: check what it allows without", name)

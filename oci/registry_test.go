@@ -115,11 +115,16 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	if r.before != nil {
 		r.before(req)
 	}
-	if target != "" {
-		req = req.Clone(req.Context())
-		req.URL.Scheme, req.URL.Host = "http", target
+	if target == "" {
+		return http.DefaultTransport.RoundTrip(req)
 	}
-	return http.DefaultTransport.RoundTrip(req)
+	redirected := req.Clone(req.Context())
+	redirected.URL.Scheme, redirected.URL.Host = "http", target
+	resp, err := http.DefaultTransport.RoundTrip(redirected)
+	if resp != nil {
+		resp.Request = req // who is asked gets no credentials if it seems to be another
+	}
+	return resp, err
 }
 
 // take returns the requests since the last take, and forgets them.

@@ -141,15 +141,15 @@ func TestDenied(t *testing.T) {
 	}{
 		{"basic, no credentials", func(t *testing.T) (string, string) {
 			return serve(t, newHandler(t, htpasswd(t))), ""
-		}, []string{"user name and a password", "there are no credentials", "docker login 127.0.0.1:"}},
+		}, []string{"user name and a password", "there are no credentials", "slipway cr login 127.0.0.1:"}},
 		{"basic, wrong credentials", func(t *testing.T) (string, string) {
 			host := serve(t, newHandler(t, htpasswd(t)))
 			return host, login(t, "somebody", testPassword, host)
-		}, []string{"401 Unauthorized", "were used", "docker login 127.0.0.1:"}},
+		}, []string{"401 Unauthorized", "were used", "slipway cr login 127.0.0.1:"}},
 		{"bearer, no right to push", func(t *testing.T) (string, string) {
 			host := startRegistry(t, (&bearer{denied: "a"}).wrap)
 			return host, login(t, testUser, testPassword, host)
-		}, []string{"401 Unauthorized", "authentication required", "were used", "docker login 127.0.0.1:"}},
+		}, []string{"401 Unauthorized", "authentication required", "were used", "slipway cr login 127.0.0.1:"}},
 		{"no auth, forbidden", func(t *testing.T) (string, string) {
 			return startRegistry(t, func(next http.Handler) http.Handler {
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -167,16 +167,16 @@ func TestWrongCredentials(t *testing.T) {
 		base, repo, to string
 		wants          []string
 	}{
-		{"repository, wrong password", wrongly, nil, open.Host, closed.Host, open.Host, []string{closed.Host + "/app", "docker login " + closed.Host, "config.json"}},
-		{"repository, no credentials", func(*testenv.CLI) {}, nil, open.Host, closed.Host, open.Host, []string{"no credentials for " + closed.Host, "docker login " + closed.Host}},
-		{"tag, wrong password", wrongly, nil, open.Host, open.Host, closed.Host, []string{closed.Host + "/published", "docker login " + closed.Host}},
-		{"base, wrong password", wrongly, nil, closed.Host, open.Host, open.Host, []string{closed.Host + "/base:1", "docker login " + closed.Host, "Dockerfile:1"}},
+		{"repository, wrong password", wrongly, nil, open.Host, closed.Host, open.Host, []string{closed.Host + "/app", "slipway cr login " + closed.Host, "config.json"}},
+		{"repository, no credentials", func(*testenv.CLI) {}, nil, open.Host, closed.Host, open.Host, []string{"no credentials for " + closed.Host, "slipway cr login " + closed.Host}},
+		{"tag, wrong password", wrongly, nil, open.Host, open.Host, closed.Host, []string{closed.Host + "/published", "slipway cr login " + closed.Host}},
+		{"base, wrong password", wrongly, nil, closed.Host, open.Host, open.Host, []string{closed.Host + "/base:1", "slipway cr login " + closed.Host, "Dockerfile:1"}},
 		{"broken helper", func(cli *testenv.CLI) {
 			writeDockerConfig(t, cli, map[string]any{"credHelpers": map[string]string{closed.Host: "x"}})
 		}, []string{broken}, open.Host, closed.Host, open.Host, []string{closed.Host, "config.json", "the helper is broken"}},
 		{"helper that does not know", func(cli *testenv.CLI) {
 			writeDockerConfig(t, cli, map[string]any{"credsStore": "x"})
-		}, []string{helper}, open.Host, closed.Host, open.Host, []string{"no credentials for " + closed.Host, "docker login"}},
+		}, []string{helper}, open.Host, closed.Host, open.Host, []string{"no credentials for " + closed.Host, "slipway cr login"}},
 		{"absent helper", func(cli *testenv.CLI) {
 			writeDockerConfig(t, cli, map[string]any{"credHelpers": map[string]string{closed.Host: "absent"}})
 		}, nil, open.Host, closed.Host, open.Host, []string{closed.Host, "config.json", "docker-credential-absent"}},

@@ -72,7 +72,7 @@ func runLines(t *testing.T, mirror *testenv.RegistryServer, lines []string) {
 			taskExists(t, task)
 			continue
 		}
-		line = regexp.MustCompile(`(other\.)?example\.org/`).ReplaceAllString(line, registry.Host+"/")
+		line = regexp.MustCompile(`(other\.)?example\.org\b`).ReplaceAllString(line, registry.Host)
 		if r := shell.Run(repo.Dir, env, "-c", line); r.Code != 0 {
 			t.Errorf("%s: exit code %d\n%s%s", line, r.Code, r.Stdout, r.Stderr)
 		}

@@ -153,7 +153,7 @@ func TestErrors(t *testing.T) {
 		{"missing context", func(r *testenv.Repo) { r.Write("werf.yaml", files["werf.yaml"]+"context: nowhere\n") }, nil, []string{"build"}, 2, []string{"nowhere"}},
 		{"unreachable registry", nil, nil, export(unreachable), 1, []string{unreachable, "connection refused"}},
 		{"denied push", nil, nil, export(denied.Host), 1, []string{denied.Host, "denied"}},
-		{"wrong credentials", nil, nil, export(closedToUs.Host), 1, []string{closedToUs.Host, "docker login"}},
+		{"wrong credentials", nil, nil, export(closedToUs.Host), 1, []string{closedToUs.Host, "slipway cr login"}},
 		{"unknown base image", func(r *testenv.Repo) { r.Write("Dockerfile", "FROM "+registry.Host+"/nosuchimage\n") }, nil,
 			[]string{"build"}, 1, []string{registry.Host + "/nosuchimage", "Dockerfile:1"}},
 		{"no OCI runtime", nil, []string{"PATH=" + gitOnly(t)}, export(registry.Host), 1, []string{"no OCI runtime", "apt-get install runc"}},

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"slipway/cmd/internal/pipeline"
+	"slipway/oci"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -147,16 +148,25 @@ func (r *runFlags) source(f *flags) {
 // project adds the flags that say what is planned.
 func (r *runFlags) project(f *flags) {
 	r.source(f)
-	f.str(&r.platforms, "platform", "Build for these platforms, OS/ARCH[/VARIANT] separated by commas (default: what werf.yaml says, else linux on this machine's architecture)")
+	r.platform(f)
 	f.str(&r.Repo, "repo", "Keep images in this repository: HOST/NAME, or oci:DIR for an OCI layout (default: a layout of the project's own in the state directory)")
 	f.registry(r)
 }
 
+func (r *runFlags) platform(f *flags) {
+	f.str(&r.platforms, "platform", "Build for these platforms, OS/ARCH[/VARIANT] separated by commas (default: what werf.yaml says, else linux on this machine's architecture)")
+}
+
 func (f *flags) registry(r *runFlags) {
-	f.str(&r.Registry.DockerConfig, "docker-config", "Directory of the docker config.json with the credentials (default: $DOCKER_CONFIG or ~/.docker)")
-	f.boolean(&r.Registry.Insecure, "insecure-registry", "", "Use plain HTTP for registries (loopback ones always use it)")
-	f.boolean(&r.Registry.SkipTLSVerify, "skip-tls-verify-registry", "", "Do not verify the certificates of registries")
+	f.login(&r.Registry)
 	f.list(&r.Registry.Mirrors, "container-registry-mirror", "WERF_CONTAINER_REGISTRY_MIRROR", "Ask this mirror before docker.io; repeatable")
+}
+
+// login adds the flags that say how registries are spoken to.
+func (f *flags) login(o *oci.Options) {
+	f.str(&o.DockerConfig, "docker-config", "Directory of the docker config.json with the credentials (default: $DOCKER_CONFIG or ~/.docker)")
+	f.boolean(&o.Insecure, "insecure-registry", "", "Use plain HTTP for registries (loopback ones always use it)")
+	f.boolean(&o.SkipTLSVerify, "skip-tls-verify-registry", "", "Do not verify the certificates of registries")
 }
 
 // running adds the flags that say how the plan is executed.

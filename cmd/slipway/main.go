@@ -77,9 +77,11 @@ func rootCommand() *cobra.Command {
 		exportCommand(),
 		bundle,
 		renderCommand(),
+		stagesCommand(),
 		planCommand(),
 		configCommand(),
 		lockCommand(),
+		crCommand(),
 		helmCommand(),
 		versionCommand(),
 	)

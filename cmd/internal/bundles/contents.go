@@ -10,16 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
-	"slipway/oci"
 	"slipway/stages/bundle"
 	"slipway/stages/chart/render"
 
-	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
-	"oras.land/oras-go/v2/content"
 )
 
 // lookups is how many images are looked up at a time.
@@ -144,32 +139,4 @@ func describe(i bundle.Image) string {
 		name += " of " + i.Chart
 	}
 	return name
-}
-
-// walk calls visit for a manifest and everything below it, what is named first
-// first, each digest once. Manifests are read; blobs are not.
-func walk(ctx context.Context, from content.Fetcher, desc ocispec.Descriptor, seen map[digest.Digest]bool, visit func(ocispec.Descriptor) error) error {
-	if seen[desc.Digest] {
-		return nil
-	}
-	seen[desc.Digest] = true
-	if err := visit(desc); err != nil {
-		return err
-	}
-	if !oci.IsManifest(desc) {
-		return nil
-	}
-	successors, err := content.Successors(ctx, from, desc)
-	if err != nil {
-		return fmt.Errorf("reading the manifest %s: %w", desc.Digest, err)
-	}
-	for _, s := range successors {
-		if strings.Contains(s.MediaType, ".nondistributable.") || strings.Contains(s.MediaType, ".foreign.") {
-			continue // its vendor lets nobody else distribute it, and no copy has it
-		}
-		if err := walk(ctx, from, s, seen, visit); err != nil {
-			return err
-		}
-	}
-	return nil
 }

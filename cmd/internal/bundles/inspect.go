@@ -120,7 +120,7 @@ func Inspect(ctx context.Context, ref string, registry oci.Options) (_ *Contents
 
 // weigh adds everything below an image, itself included.
 func weigh(ctx context.Context, image located, users map[digest.Digest]int, sizes map[digest.Digest]int64) error {
-	return walk(ctx, image, image.desc, map[digest.Digest]bool{}, func(d ocispec.Descriptor) error {
+	return oci.Walk(ctx, image, image.desc, map[digest.Digest]bool{}, func(d ocispec.Descriptor) error {
 		users[d.Digest]++
 		sizes[d.Digest] = d.Size
 		return nil
@@ -129,7 +129,7 @@ func weigh(ctx context.Context, image located, users map[digest.Digest]int, size
 
 func (info *ImageInfo) read(ctx context.Context, image located) error {
 	size := func(desc ocispec.Descriptor) (total int64, err error) {
-		err = walk(ctx, image, desc, map[digest.Digest]bool{}, func(d ocispec.Descriptor) error {
+		err = oci.Walk(ctx, image, desc, map[digest.Digest]bool{}, func(d ocispec.Descriptor) error {
 			total += d.Size
 			return nil
 		})

@@ -115,7 +115,7 @@ type blob struct {
 func (v *verification) run(ctx context.Context, c *contents) error {
 	var blobs []blob
 	add := func(image located, of string) {
-		err := walk(ctx, image, image.desc, v.seen, func(d ocispec.Descriptor) error {
+		err := oci.Walk(ctx, image, image.desc, v.seen, func(d ocispec.Descriptor) error {
 			v.total += d.Size
 			blobs = append(blobs, blob{located{image.ReadOnlyStorage, d}, of})
 			return ctx.Err()

@@ -26,13 +26,16 @@ var hints = map[string]string{
 	"qemu-aarch64-static": "apt-get install qemu-user-static",
 }
 
-// Tool returns the path of a tool. helm and crane are the versions of go.mod,
-// built on first use into Go's build cache; the others are the machine's.
+// goTools are the modules of the tools that Go builds.
+var goTools = map[string]string{"helm": ".", "crane": ".", "oras": ".ci/tools"}
+
+// Tool returns the path of a tool. helm and crane are the versions of go.mod, oras
+// that of .ci/tools/go.mod, built on first use into Go's build cache; the others
+// are the machine's.
 func Tool(t testing.TB, name string) string {
 	t.Helper()
-	switch name {
-	case "helm", "crane":
-		return goTool(t, name)
+	if module, ok := goTools[name]; ok {
+		return goTool(t, name, module)
 	}
 	path, err := exec.LookPath(name)
 	if err == nil {
@@ -50,25 +53,25 @@ func Tool(t testing.TB, name string) string {
 	return ""
 }
 
-var goTools struct {
+var builtTools struct {
 	sync.Mutex
 	paths map[string]string
 }
 
-// goTool asks the go command for a tool of go.mod. "-n" builds the tool and
+// goTool asks the go command for a tool of a go.mod. "-n" builds the tool and
 // prints the path of the executable instead of running it.
-func goTool(t testing.TB, name string) string {
+func goTool(t testing.TB, name, module string) string {
 	t.Helper()
-	goTools.Lock()
-	defer goTools.Unlock()
-	if path := goTools.paths[name]; path != "" {
+	builtTools.Lock()
+	defer builtTools.Unlock()
+	if path := builtTools.paths[name]; path != "" {
 		return path
 	}
-	path := strings.TrimSpace(command(t, moduleRoot(), nil, "go", "tool", "-n", name))
-	if goTools.paths == nil {
-		goTools.paths = map[string]string{}
+	path := strings.TrimSpace(command(t, filepath.Join(moduleRoot(), module), nil, "go", "tool", "-n", name))
+	if builtTools.paths == nil {
+		builtTools.paths = map[string]string{}
 	}
-	goTools.paths[name] = path
+	builtTools.paths[name] = path
 	return path
 }
 

@@ -3,12 +3,15 @@ package dockerfile
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"slipway/engine"
 	"slipway/planner/diag"
 
 	"github.com/containerd/platforms"
+	"github.com/moby/buildkit/frontend/dockerfile/command"
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -41,6 +44,12 @@ func diagnose(in Input, err error) error {
 			d.Source = engine.Redact(line(in.Text, d.Line))
 		}
 	}
+	// BuildKit's own guess is any of the names that are equally close.
+	var unknown *instructions.UnknownInstructionError
+	if errors.As(err, &unknown) {
+		d.Message = unknown.Error()
+		d.Advice = diag.DidYouMean(strings.ToUpper(unknown.Instruction), instructionNames())
+	}
 	d.Message = engine.Redact(d.Message)
 	var resolve *resolveError
 	if errors.As(err, &resolve) {
@@ -56,6 +65,15 @@ func line(text []byte, n int) string {
 		return ""
 	}
 	return strings.TrimRight(lines[n-1], "\r")
+}
+
+func instructionNames() []string {
+	var names []string
+	for name := range command.Commands {
+		names = append(names, strings.ToUpper(name))
+	}
+	slices.Sort(names)
+	return names
 }
 
 // solveError is an error found while building, not while reading the user's

@@ -30,7 +30,7 @@ func (p project) with(edit func(*project)) project {
 }
 
 // commit makes a repository of the project's files and opens its build context.
-func (p project) commit(t *testing.T) *source.Context {
+func (p project) commit(t testing.TB) *source.Context {
 	t.Helper()
 	dir := t.TempDir()
 	git := func(args ...string) {

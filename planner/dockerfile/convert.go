@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 
 	"slipway/planner/source"
 
@@ -13,14 +14,27 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/linter"
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/solver/pb"
+	"github.com/moby/buildkit/util/apicaps"
 	digest "github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
+// crashed begins the message of an error that is a mistake in BuildKit.
+const crashed = "BuildKit's conversion crashed"
+
+// allCaps says that the solver can do everything that this BuildKit knows.
+var allCaps = sync.OnceValue(func() apicaps.CapSet { return pb.Caps.CapSet(pb.Caps.All()) })
+
 // convert is BuildKit's own conversion. Its result is the definition, the image's
 // config and that of its base.
 func convert(ctx context.Context, in Input, project images, world World, resolver llb.ImageMetaResolver, warn linter.LintWarnFunc) (def *llb.Definition, config, baseConfig []byte, err error) {
-	caps := pb.Caps.CapSet(pb.Caps.All())
+	// Whoever makes a base image decides what is parsed: its triggers.
+	defer func() {
+		if broken := recover(); broken != nil {
+			err = fmt.Errorf("%s: %v", crashed, broken)
+		}
+	}()
+	caps := allCaps()
 	res, err := dockerfile2llb.Dockerfile2LLB(ctx, in.Text, dockerfile2llb.ConvertOpt{
 		Config: dockerui.Config{
 			BuildArgs:      project.args(in.Args),

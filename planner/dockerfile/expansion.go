@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/linter"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
 )
@@ -42,7 +43,8 @@ func expand(text []byte, target string, args, predefined map[string]string) (exp
 	if err != nil {
 		return expansion{}, err
 	}
-	stages, global, err := instructions.Parse(ast.AST, nil)
+	// Without a linter it crashes on "# check=" above an instruction.
+	stages, global, err := instructions.Parse(ast.AST, linter.New(&linter.Config{}))
 	if err != nil {
 		return expansion{}, err
 	}

@@ -86,6 +86,15 @@ func TestOnbuildThatReadsTheContextIsRefused(t *testing.T) {
 	}
 }
 
+// BuildKit's parser crashes on this comment; the base's maker wrote it.
+func TestTriggerThatCrashesTheParserIsAnError(t *testing.T) {
+	r := project{files: map[string]string{"Dockerfile": "FROM base\n"}}.plan(t)
+	_, err := r.Solvable(t.Context(), World{Bases: onbuild("#\n# check=skip=all\nRUN x"), Builder: linux})
+	if err == nil || !strings.Contains(err.Error(), crashed) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // Where a variable of the base stands in a path that is read, the base's config
 // is asked for at plan time, and nowhere else.
 func TestBaseDecidesWhatIsRead(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"slipway/planner/diag"
 )
@@ -210,6 +211,7 @@ func FuzzParseConfig(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
+		defer time.AfterFunc(20*time.Second, func() { panic("it hangs") }).Stop()
 		c, err := ParseConfig(FileName, text)
 		if (c == nil) == (err == nil) || err != nil && !diag.Is(err) {
 			t.Fatalf("%v, %v", c, err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 )
 
 // FuzzRender looks for texts that crash, hang, render differently the second
@@ -28,6 +29,7 @@ func FuzzRender(f *testing.F) {
 	files := tree(".werf/t.tmpl", "t {{ .x }} {{ define \"y\" }}{{ include \"x\" . }}{{ end }}",
 		"a.yaml", "a: {{ .Env }}\n{{ include \"t.tmpl\" . }}", "d/b.yaml", "{{ tpl .t . }}", "d/plain", "text\n")
 	f.Fuzz(func(t *testing.T, text string) {
+		defer time.AfterFunc(20*time.Second, func() { panic("it hangs") }).Stop()
 		project := Project{Files: files, Env: "e", Commit: head, Getenv: environ("A", "", "NO", "!")}
 		// A fraction of the work that is let: it is the same code that ends it.
 		out, err := render(t.Context(), "werf.yaml", []byte(text), project, 1<<20)

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"slipway/planner/diag"
 )
@@ -262,6 +263,7 @@ func FuzzParse(f *testing.F) {
 		"  config: {expose: [80], healthcheck: {test: [CMD], interval: 5, timeout: 1s}, removeEnv: [/A/]}\n"))
 	f.Add([]byte("a: [b\n\tc: 'd\n? - *x : !!int y"))
 	f.Fuzz(func(t *testing.T, text []byte) {
+		defer time.AfterFunc(20*time.Second, func() { panic("it hangs") }).Stop()
 		if len(text) > 10_000 {
 			return
 		}

@@ -79,7 +79,7 @@ func git(t *testing.T, dir string, args ...string) {
 	}
 }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

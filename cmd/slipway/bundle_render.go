@@ -34,6 +34,7 @@ and --bundle-dir one that is unpacked. No image is looked for.`,
 	f.StringVarP(&o.Dir, "bundle-dir", "b", "", "The directory of an unpacked bundle")
 	f.reads("bundle-dir", "WERF_BUNDLE_DIR")
 	f.registry(&r)
+	f.noLog()
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) > 0:

@@ -17,7 +17,9 @@ var laterFlags = map[string]string{
 	"introspect-error":        introspect,
 	"introspect-stage":        introspect,
 	"secondary-repo":          "",
-	"secret-key":              "",
+	"secret-key":              "secrets stay encrypted in a bundle, and no key is needed",
+	"set-root-json":           "",
+	"set-runtime-json":        "",
 }
 
 const introspect = "there is no container to open a shell in; the output of what failed is shown"
@@ -62,8 +64,11 @@ func (r *runFlags) howRun(f *flags) {
 	f.list(&r.SSHKeys, "ssh-key", "WERF_SSH_KEY", "Let RUN --mount=type=ssh use this private key; repeatable (default: what the image's ssh says)")
 	f.noEffectSwitch(noMetadata, "virtual-merge", "")
 	f.StringP("synchronization", "S", "", "No effect: "+noLockServer)
-	f.noEffect(noDeletion, "repo-container-registry", "repo-docker-hub-username", "repo-docker-hub-password", "repo-docker-hub-token",
-		"repo-github-token", "repo-harbor-username", "repo-harbor-password", "repo-quay-token")
+	for _, repo := range []string{"repo", "final-repo"} {
+		for _, what := range []string{"container-registry", "docker-hub-username", "docker-hub-password", "docker-hub-token", "github-token", "harbor-username", "harbor-password", "quay-token"} {
+			f.noEffect(noDeletion, repo+"-"+what)
+		}
+	}
 }
 
 // noLog adds the flags on progress to a command without any.

@@ -177,7 +177,7 @@ generated: "2026-01-01T00:00:00Z"
 		"no such version":          {fmt.Sprintf("{name: redis, version: ^7, repository: %q}", url), 2, []string{".helm/Chart.yaml:5: ", `no version of "redis" that ^7 takes`}},
 		"no repository":            {fmt.Sprintf("{name: redis, version: 1.0.0, repository: %q}", url+"/nowhere"), 2, []string{".helm/Chart.yaml:5: ", "is no repository of charts"}},
 		"no such tag":              {fmt.Sprintf("{name: none, version: 1.0.0, repository: 'oci://%s/team'}", bundles.Host), 2, []string{".helm/Chart.yaml:5: ", `"none" in version 1.0.0 is not there`}},
-		"no right":                 {fmt.Sprintf("{name: db, version: 1.0.0, repository: 'oci://%s/team'}", charts.Host), 1, []string{".helm/Chart.yaml: ", "docker login " + charts.Host}},
+		"no right":                 {fmt.Sprintf("{name: db, version: 1.0.0, repository: 'oci://%s/team'}", charts.Host), 1, []string{".helm/Chart.yaml: ", "slipway cr login " + charts.Host}},
 		"an image and not a chart": {fmt.Sprintf("{name: base, version: 1.0.0, repository: 'oci://%s/library'}", bundles.Host), 1, []string{"is no Helm chart"}},
 		"nobody there":             {"{name: redis, version: 1.0.0, repository: 'http://127.0.0.1:1'}", 1, []string{"connection refused"}},
 	} {

@@ -80,7 +80,7 @@ func TestRenderStubs(t *testing.T) {
 		"WERF_SET_LITERAL_1=d=no", "WERF_SET_JSON_1=d=\"json\"",
 	}
 	r = cli.Run(project.Dir, env, "render", "--stub-tags").Must(t)
-	wantLines(t, r.Stdout, "image: 127.0.0.1:1/x:TAG", "file set, 007 json", "namespace: app-prod-1-", "env: 'Prod_1 Prod_1 app-prod-1-")
+	wantLines(t, r.Stdout, "image: 127.0.0.1:1/x:TAG", "file set, 007 no", "namespace: app-prod-1-", "env: 'Prod_1 Prod_1 app-prod-1-")
 	if r.Stderr != "" {
 		t.Errorf("standard error says %s", r.Stderr)
 	}
@@ -104,7 +104,7 @@ func TestRenderFailures(t *testing.T) {
 	}{
 		{"fields", []string{"bundle", "render", "-b", "bad", "--validate"}, []string{"bad/templates/a.yaml: Pod a: spec.nodename is not a field of spec; did you mean nodeName? (line 4", "not checked, as it is not Kubernetes' own: example.org/v1 Foo\n"}},
 		{"nothing to show", []string{"render", "--stub-tags", "-s", "templates/x.yaml"}, []string{"templates/x.yaml renders nothing", "these do: crds/foo.yaml, templates/values.yaml, templates/a.yaml"}},
-		{"values that are not committed", []string{"render", "--stub-tags", "--values", "bad/values.yaml"}, []string{"bad/values.yaml", "no such file in the commit"}},
+		{"values that are not committed", []string{"render", "--stub-tags", "--values", "bad/values.yaml"}, []string{"bad/values.yaml", "no file bad/values.yaml in the commit"}},
 		{"values that are not there", []string{"bundle", "render", "-b", "bad", "--values", "none.yaml"}, []string{"--values none.yaml"}},
 		{"version", []string{"render", "--stub-tags", "--kube-version", "x"}, []string{`"x" is no version of Kubernetes`}},
 		{"release", []string{"render", "--stub-tags", "--release", "X"}, []string{`"X" cannot be the name of a release`}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -99,9 +100,11 @@ func (r *Recipe) list(ctx context.Context, reads bool, follow []string) ([]sourc
 
 func listingDigest(files []source.Entry) string {
 	d := digest.SHA256.Digester()
+	var b []byte
 	for _, f := range files {
 		line := f.Identity()
-		fmt.Fprintf(d.Hash(), "%d %s\n", len(line), line)
+		b = append(append(append(strconv.AppendInt(b[:0], int64(len(line)), 10), ' '), line...), '\n')
+		d.Hash().Write(b) // a hash never fails
 	}
 	return d.Digest().String()
 }

@@ -2,6 +2,7 @@ package dockerfile
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -62,7 +63,7 @@ func FuzzPlan(f *testing.F) {
 		if err != nil {
 			// Which of several mistakes is told is a race in BuildKit, which resolves
 			// stages at once.
-			if !diag.Is(err) || !diag.Is(errAgain) {
+			if !isInput(err) || !isInput(errAgain) {
 				t.Fatalf("not told as the user's mistake: %v, %v", err, errAgain)
 			}
 			if strings.Contains(err.Error(), crashed) {
@@ -134,4 +135,11 @@ func outcome(t *testing.T, r *Recipe, bases fakeBases) string {
 		t.Fatal(err)
 	}
 	return root(def).String() + " " + string(s.Config)
+}
+
+// isInput tells a mistake of the user's: told of the Dockerfile, or of the target
+// by whoever named it.
+func isInput(err error) bool {
+	var target *TargetError
+	return diag.Is(err) || errors.As(err, &target)
 }

@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/tonistiigi/fsutil"
@@ -30,6 +31,20 @@ type Context struct {
 	unsized bool   // as view.sized
 	workDir string // the same directory in the work tree, "" without one
 	onError func(error)
+
+	listings *listings // made so far; images often read the same of one context
+}
+
+// listings are what Listing has made, by the patterns that it was given.
+type listings struct {
+	mu   sync.Mutex
+	made map[string]*sharedListing
+}
+
+type sharedListing struct {
+	mu      sync.Mutex // held while it is being made
+	made    bool
+	entries []Entry
 }
 
 var _ fsutil.FS = (*Context)(nil)
@@ -55,10 +70,19 @@ func (s *Source) Context(dir string) (*Context, error) {
 		return nil, fmt.Errorf("build context %q: %w", dir, err)
 	}
 	real := v.tree[i].Path
-	c := &Context{tree: &growing{source: s, dir: real, tree: v.sub(i)}}
+	s.contextsMu.Lock()
+	defer s.contextsMu.Unlock()
+	if c := s.contexts[real]; c != nil {
+		return c, nil
+	}
+	c := &Context{tree: &growing{source: s, dir: real, tree: v.sub(i)}, listings: &listings{}}
 	if !s.bare {
 		c.workDir = filepath.Join(s.dir, filepath.FromSlash(real))
 	}
+	if s.contexts == nil {
+		s.contexts = map[string]*Context{}
+	}
+	s.contexts[real] = c
 	return c, nil
 }
 
@@ -226,8 +250,36 @@ func (c *Context) Filter(excludes, followPaths []string) (fsutil.FS, error) {
 
 // Listing is what Filter's walk would send, with what identifies it: the object
 // id of a file, the target of a symbolic link. Directories are included. No
-// process is asked for anything but the targets of links.
+// process is asked for anything but the targets of links. The result is shared by
+// all who ask for the same.
 func (c *Context) Listing(ctx context.Context, excludes, followPaths []string) ([]Entry, error) {
+	l := c.listings.of(excludes, followPaths)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.made {
+		return l.entries, nil
+	}
+	entries, err := c.list(ctx, excludes, followPaths)
+	if err == nil {
+		l.made, l.entries = true, entries
+	}
+	return entries, err
+}
+
+func (l *listings) of(excludes, followPaths []string) *sharedListing {
+	key := fmt.Sprintf("%q %q", excludes, followPaths)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.made == nil {
+		l.made = map[string]*sharedListing{}
+	}
+	if l.made[key] == nil {
+		l.made[key] = &sharedListing{}
+	}
+	return l.made[key]
+}
+
+func (c *Context) list(ctx context.Context, excludes, followPaths []string) ([]Entry, error) {
 	unsized := *c
 	unsized.unsized = true
 	f, err := unsized.Filter(excludes, followPaths)

@@ -3,6 +3,7 @@ package source
 import (
 	"fmt"
 	"io/fs"
+	"strconv"
 )
 
 // Identity is how an entry stands in a key: its name, permissions and content,
@@ -16,5 +17,12 @@ func (e Entry) Identity() string {
 	case e.Mode&fs.ModeSymlink != 0:
 		what = fmt.Sprintf("link to %q", e.Link)
 	}
-	return fmt.Sprintf("%q %04o %s", e.Path, e.Mode.Perm(), what)
+	// A plan asks for this once for every file of every image: no Sprintf.
+	b := make([]byte, 0, len(e.Path)+len(what)+8)
+	b = append(strconv.AppendQuote(b, e.Path), ' ')
+	perm := strconv.FormatUint(uint64(e.Mode.Perm()), 8)
+	for range 4 - len(perm) {
+		b = append(b, '0')
+	}
+	return string(append(append(append(b, perm...), ' '), what...))
 }

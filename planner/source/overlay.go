@@ -49,6 +49,7 @@ func (c *Context) WithFiles(ctx context.Context, paths []string) (*Context, erro
 		return nil, fmt.Errorf("add files to the build context: %w", err)
 	}
 	out := *c
+	out.listings = &listings{}
 	out.tree = &growing{source: c.tree.source, dir: c.tree.dir, tree: a.merge(v.tree)}
 	return &out, nil
 }

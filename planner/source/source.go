@@ -77,6 +77,9 @@ type Source struct {
 	read     func() (Commit, error)
 	submodules
 	followed
+
+	contextsMu sync.Mutex
+	contexts   map[string]*Context // by their directory
 }
 
 // Stats counts what a Source has cost so far.

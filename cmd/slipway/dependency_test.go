@@ -58,7 +58,7 @@ func TestChartDependencies(t *testing.T) {
 	charts, bundles := testenv.Registry(t, testenv.User("puller", "secret")), testenv.Registry(t)
 	login := testenv.Slipway(t)
 	helm(t, login, dir, "registry", "login", charts.Host, "-u", "puller", "-p", "secret", "--plain-http")
-	for _, version := range []string{"0.9.0", "1.0.0+x.1"} {
+	for _, version := range []string{"0.9.0", "v1.0.0+x.1"} {
 		helm(t, login, dir, "push", archive(t, dir, "db", version), "oci://"+charts.Host+"/team", "--plain-http")
 	}
 	chartYAML := fmt.Sprintf(`apiVersion: v2
@@ -97,7 +97,7 @@ dependencies:
 		t.Errorf("%d requests to the repository, want 3", n)
 	}
 	chart := published(t, bundles, "app", "1.0.0")
-	for _, name := range []string{"redis-1.3.0.tgz", "redis-2.0.0+build.1.tgz", "db-1.0.0+x.1.tgz"} {
+	for _, name := range []string{"redis-1.3.0.tgz", "redis-2.0.0+build.1.tgz", "db-v1.0.0+x.1.tgz"} {
 		got, err := os.ReadFile(filepath.Join(chart, "charts", name))
 		want, wantErr := os.ReadFile(filepath.Join(dir, name))
 		if err != nil || wantErr != nil || !bytes.Equal(got, want) {
@@ -119,7 +119,7 @@ dependencies:
 		repo.Write(".helm/Chart.lock", fmt.Sprintf(`dependencies:
 - {name: redis, version: 1.2.3, repository: %[1]q}
 - {name: redis, version: 2.0.0+build.1, repository: %[1]q}
-- {name: db, version: 1.0.0+x.1, repository: "oci://%[2]s/team"}
+- {name: db, version: v1.0.0+x.1, repository: "oci://%[2]s/team"}
 - {name: common, version: 0.0.1, repository: "file://../common"}
 digest: sha256:00
 generated: "2026-01-01T00:00:00Z"

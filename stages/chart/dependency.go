@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -154,6 +155,11 @@ func (s *Source) add(ctx context.Context, i int, want Dependency, fetcher Fetche
 	default:
 		return s.atDependency(i, "the repository %q of the dependency %q is of no known kind", want.Repository, want.Name).
 			advise("write oci://, https://, http:// or file://")
+	}
+	if u, err := url.Parse(want.Repository); err != nil || u.User != nil {
+		e := s.atDependency(i, "the repository of the dependency %q is no URL without a user and a password", want.Name)
+		e.Source = "" // it may hold the password
+		return e.advise("leave them out, and log in to its host: they are taken from the Docker configuration")
 	}
 	archive, version, err := fetcher.Fetch(ctx, want)
 	if e, ok := err.(*Error); ok {

@@ -88,6 +88,7 @@ func TestDependenciesRefused(t *testing.T) {
 		"no repository":              {map[string]string{"Chart.yaml": chartYAML("{name: a, version: 1.0.0}")}, []string{`:5: the dependency "a" is not in .helm/charts`}},
 		"alias of a repository":      {map[string]string{"Chart.yaml": chartYAML("{name: a, version: 1.0.0, repository: '@stable'}")}, []string{":5: the repository @stable", "write its URL"}},
 		"unknown scheme":             {map[string]string{"Chart.yaml": chartYAML("{name: a, version: 1.0.0, repository: 's3://b'}")}, []string{`:5: the repository "s3://b"`, "oci://"}},
+		"password":                   {map[string]string{"Chart.yaml": chartYAML("{name: a, version: 1.0.0, repository: 'https://u:p@example.org'}")}, []string{":5: ", "without a user", "log in"}},
 		"no version":                 {map[string]string{"Chart.yaml": chartYAML("{name: a, version: new, " + repository + "}")}, []string{`:5: the version "new"`}},
 		"outside":                    {map[string]string{"Chart.yaml": chartYAML("{name: a, version: 1.0.0, repository: 'file://../../a'}")}, []string{":5: ", "outside of the project"}},
 		"absolute":                   {map[string]string{"Chart.yaml": chartYAML("{name: a, version: 1.0.0, repository: 'file:///a'}")}, []string{":5: ", "outside of the project"}},

@@ -46,8 +46,8 @@ type entry struct {
 
 // Fetch implements chart.Fetcher. An exact version that is kept costs no request.
 func (f *Fetcher) Fetch(ctx context.Context, d chart.Dependency) ([]byte, string, error) {
-	version := strings.TrimPrefix(d.Version, "v")
-	if _, err := semver.StrictNewVersion(version); err != nil {
+	version := d.Version
+	if _, err := semver.StrictNewVersion(strings.TrimPrefix(version, "v")); err != nil {
 		if version, err = f.newest(ctx, d); err != nil {
 			return nil, "", err
 		}
@@ -93,7 +93,7 @@ func (f *Fetcher) newest(ctx context.Context, d chart.Dependency) (string, error
 	if best == nil {
 		return "", &chart.Error{Message: fmt.Sprintf("%s has no version of %q that %s takes", d.Repository, d.Name, text)}
 	}
-	return best.String(), nil
+	return best.Original(), nil
 }
 
 func (f *Fetcher) versions(ctx context.Context, d chart.Dependency) ([]string, error) {
@@ -155,8 +155,7 @@ func (f *Fetcher) fromRepository(ctx context.Context, d chart.Dependency, versio
 		return nil, err
 	}
 	i := slices.IndexFunc(entries, func(e entry) bool {
-		v, err := semver.NewVersion(e.Version)
-		return err == nil && v.String() == version && len(e.URLs) > 0
+		return strings.TrimPrefix(e.Version, "v") == strings.TrimPrefix(version, "v") && len(e.URLs) > 0
 	})
 	if i < 0 {
 		return nil, &chart.Error{Message: fmt.Sprintf("%s has no version %s of %q", d.Repository, version, d.Name)}

@@ -82,7 +82,7 @@ func check(data []byte, d chart.Dependency, version string) error {
 	if err != nil {
 		return fmt.Errorf("what %s has as %s %s is no chart: %w", d.Repository, d.Name, version, err)
 	}
-	if c.Name() != d.Name || strings.TrimPrefix(c.Metadata.Version, "v") != version {
+	if c.Name() != d.Name || strings.TrimPrefix(c.Metadata.Version, "v") != strings.TrimPrefix(version, "v") {
 		return fmt.Errorf("what %s has as %s %s is %s %s", d.Repository, d.Name, version, c.Name(), c.Metadata.Version)
 	}
 	return nil

@@ -65,7 +65,7 @@ func TestBusy(t *testing.T) {
 					t.Errorf("events: %s", got)
 				}
 				if begun >= time.Minute || time.Since(start) != time.Minute {
-	t.Errorf("c began after %v, all ended after %v", begun, time.Since(start))
+					t.Errorf("c began after %v, all ended after %v", begun, time.Since(start))
 				}
 			})
 		})

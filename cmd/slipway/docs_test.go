@@ -15,6 +15,7 @@ import (
 // Every command in the documentation is run: the lines of each block marked "sh"
 // in turn, in one project per document, with a registry for example.org.
 func TestCommandsInTheDocumentation(t *testing.T) {
+	t.Parallel()
 	pages := []string{"../../README.md"}
 	more, err := filepath.Glob("../../docs/*.md")
 	if err != nil {
@@ -36,7 +37,10 @@ func TestCommandsInTheDocumentation(t *testing.T) {
 			continue
 		}
 		commands += len(lines)
-		t.Run(filepath.Base(page), func(t *testing.T) { runLines(t, mirror, lines) })
+		t.Run(filepath.Base(page), func(t *testing.T) {
+			t.Parallel()
+			runLines(t, mirror, lines)
+		})
 	}
 	if commands < 10 {
 		t.Errorf("%d commands found in the documentation", commands)
@@ -100,6 +104,7 @@ func taskExists(t *testing.T, name string) {
 
 // The quickstart is run as a reader runs it.
 func TestQuickstart(t *testing.T) {
+	t.Parallel()
 	cmd := exec.Command("bash", "docs/examples/quickstart.sh")
 	cmd.Dir = "../.."
 	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir())

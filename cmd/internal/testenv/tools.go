@@ -166,7 +166,17 @@ func (c *CLI) RunContext(ctx context.Context, dir string, env []string, args ...
 	c.t.Helper()
 	cmd := interruptible(ctx, c.Path, args...)
 	cmd.Dir = dir
-	cmd.Env = append(baseEnv(),
+	cmd.Env = append(c.Env(), env...)
+	r, err := run(cmd)
+	if err != nil && ctx.Err() == nil {
+		c.t.Fatalf("running %s: %v", c.Path, err)
+	}
+	return r
+}
+
+// Env is the clean environment of the program.
+func (c *CLI) Env() []string {
+	return append(baseEnv(),
 		"HOME="+c.Home,
 		"XDG_STATE_HOME="+filepath.Join(c.Home, "state"),
 		"XDG_CACHE_HOME="+filepath.Join(c.Home, "cache"),
@@ -175,10 +185,4 @@ func (c *CLI) RunContext(ctx context.Context, dir string, env []string, args ...
 		"DOCKER_CONFIG="+filepath.Dir(c.DockerConfig()),
 		"GIT_CONFIG_NOSYSTEM=1",
 	)
-	cmd.Env = append(cmd.Env, env...)
-	r, err := run(cmd)
-	if err != nil && ctx.Err() == nil {
-		c.t.Fatalf("running %s: %v", c.Path, err)
-	}
-	return r
 }

@@ -181,6 +181,7 @@ func layoutIndex(t *testing.T, dir string) []ocispec.Descriptor {
 // Two images that are the same but for their names have one key, are built once,
 // and are published as two.
 func TestTwoNamesForOneImage(t *testing.T) {
+	t.Parallel()
 	registry := shopRegistry(t)
 	image := func(name string) string { return "---\nimage: " + name + "\ndockerfile: Dockerfile\n" }
 	repo := testenv.GitRepo(t, map[string]string{

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/cmd/buildkitd/config"
 	"github.com/moby/buildkit/util/disk"
 )
@@ -71,4 +72,25 @@ func (l Limit) bytes(dir string, used int64) (int64, error) {
 		return 0, err
 	}
 	return l.of(stat, used), nil
+}
+
+// Policy is what BuildKit collects by itself in a long run, in the slot that it
+// uses: first what is made again most easily.
+func (l Limit) Policy(dir string) []client.PruneInfo {
+	stat, err := disk.GetDiskStat(dir)
+	if err != nil {
+		return nil
+	}
+	var cfg config.GCConfig
+	if l != (Limit{}) {
+		cfg.GCMaxUsedSpace.Bytes = l.of(stat, 0)
+	}
+	var out []client.PruneInfo
+	for _, rule := range config.DefaultGCPolicy(cfg, stat) {
+		out = append(out, client.PruneInfo{
+			Filter: rule.Filters, All: rule.All, KeepDuration: rule.KeepDuration.Duration,
+			ReservedSpace: rule.ReservedSpace.AsBytes(stat), MaxUsedSpace: rule.MaxUsedSpace.AsBytes(stat), MinFreeSpace: rule.MinFreeSpace.AsBytes(stat),
+		})
+	}
+	return out
 }

@@ -63,7 +63,7 @@ func Take(ctx context.Context, dir string, o Options) (*Store, error) {
 			sweepOthers(dir, o.Note)
 			return s, nil
 		case errors.As(err, &cause):
-			if err := s.SetAside(cause, o.Note); err != nil {
+			if err := s.setAside(cause, o.Note); err != nil {
 				return nil, err
 			}
 		default:
@@ -158,9 +158,9 @@ func (s *Store) Release() error {
 	return errors.Join(err, os.Chtimes(s.lock.Name(), now, now), s.lock.Close())
 }
 
-// SetAside gives the slot up, since it cannot be used, and keeps it out of the way
+// setAside gives the slot up, since it cannot be used, and keeps it out of the way
 // until it is collected.
-func (s *Store) SetAside(cause error, note func(text string)) error {
+func (s *Store) setAside(cause error, note func(text string)) error {
 	defer s.lock.Close()
 	to, err := s.putAway(broken)
 	if err != nil {

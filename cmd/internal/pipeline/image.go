@@ -82,7 +82,11 @@ func (r *run) solvable(ctx context.Context, image *planner.Image, b *planner.Bui
 	for _, w := range b.Recipe.Warnings {
 		engine.Emit(ctx, engine.Event{Kind: engine.EventNote, Text: w})
 	}
-	world := dockerfile.World{Bases: r.bases, Builder: planner.DefaultPlatform()}
+	builder, err := r.buildPlatform(ctx, b.Platform)
+	if err != nil {
+		return stages.Build{}, fmt.Errorf("image %q: %w", shown(image.Name), err)
+	}
+	world := dockerfile.World{Bases: r.bases, Builder: builder}
 	out := stages.Build{Name: shown(image.Name), Platform: b.Platform}
 	for _, m := range made {
 		manifest, config, _, err := oci.ReadImage(ctx, r.repo, m.Desc)

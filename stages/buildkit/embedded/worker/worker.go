@@ -1,0 +1,23 @@
+// Package worker is the process in which BuildKit runs: worker, solver and the
+// gRPC control service over the one connection that the process was started with.
+// With that connection it ends. Linux only, but for Main.
+//
+// It must never know what is built, nor anything secret: contexts, secrets and
+// credentials come over the connection, through BuildKit's sessions.
+package worker
+
+import "slipway/oci"
+
+// Task is the name of the work, for package host.
+const Task = "buildkit"
+
+// Options say how BuildKit is to run.
+type Options struct {
+	// StateDir holds BuildKit's state. Runs that overlap take one slot each
+	// below it, since BuildKit's stores belong to one process at a time.
+	StateDir string
+	// Runtime is the path of the OCI runtime.
+	Runtime string
+	// Registries say how registries are reached.
+	Registries oci.Options
+}

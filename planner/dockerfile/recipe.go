@@ -21,7 +21,6 @@ import (
 
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/client/llb"
-	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/solver/pb"
 	digest "github.com/opencontainers/go-digest"
@@ -85,9 +84,6 @@ type Recipe struct {
 	// planned on.
 	Config []byte
 
-	// Warnings are what BuildKit's own checks say of the Dockerfile.
-	Warnings []string
-
 	in Input
 	// Listing is what the key covers of the context; nil if that is not read at all.
 	Listing *source.Listing
@@ -98,6 +94,7 @@ type Solvable struct {
 	Definition *llb.Definition
 	Config     []byte
 	BaseConfig []byte // of the image that the target is based on; nil for scratch
+	Warnings   []Warning
 	SSH        string // the id of the ssh agent that an ADD of a repository needs; "" for none
 	// Contexts open the local sources that Definition names; each tells of errors
 	// of reading, which fsutil's sender would lose.
@@ -125,7 +122,7 @@ func Plan(ctx context.Context, in Input) (*Recipe, error) {
 	r := &Recipe{in: in}
 	offline := in
 	offline.Text = substitute(in.Text, exp.hidden)
-	def, config, _, err := convert(ctx, offline, project, World{Builder: builderStandIn}, resolver, r.warn)
+	def, config, _, err := convert(ctx, offline, project, World{Builder: builderStandIn}, resolver, nil)
 	if err != nil {
 		return nil, diagnose(in, err)
 	}
@@ -197,7 +194,11 @@ func (r *Recipe) Solvable(ctx context.Context, world World) (*Solvable, error) {
 	if len(world.Made) != len(r.in.Dependencies) {
 		return nil, fmt.Errorf("%s: %d of the %d images that this one is made from are there", r.in.Path, len(world.Made), len(r.in.Dependencies))
 	}
-	def, config, baseConfig, err := convert(ctx, r.in, project, world, pinned{withImages{images: project, others: world.Bases}, r.in.Lock}, nil)
+	var found warnings
+	def, config, baseConfig, err := convert(ctx, r.in, project, world, pinned{withImages{images: project, others: world.Bases}, r.in.Lock}, found.add)
+	if broken := found.asErrors(r.in, err); broken != nil {
+		return nil, broken
+	}
 	if err != nil {
 		return nil, &solveError{diagnostic: diagnose(r.in, err), cause: err}
 	}
@@ -250,7 +251,7 @@ func (r *Recipe) Solvable(ctx context.Context, world World) (*Solvable, error) {
 		return nil, err
 	}
 	return &Solvable{
-		Definition: def, Config: config, BaseConfig: baseConfig, SSH: sshAgent(srcs),
+		Definition: def, Config: config, BaseConfig: baseConfig, Warnings: found.sorted(r.in), SSH: sshAgent(srcs),
 		Contexts: map[string]func(func(error)) fsutil.FS{
 			dockerui.DefaultLocalNameContext: func(onError func(error)) fsutil.FS { return r.in.Context.OnError(onError) },
 		},
@@ -279,14 +280,4 @@ func (r *Recipe) bases() string {
 		names = append(names, d.Repo+":"+d.Key.String())
 	}
 	return strings.Join(names, ", ")
-}
-
-// warn takes a finding of BuildKit's Dockerfile checks
-// (docs.docker.com/reference/build-checks).
-func (r *Recipe) warn(rule, _, _, message string, location []parser.Range) {
-	at := r.in.Path
-	if len(location) > 0 {
-		at = fmt.Sprintf("%s:%d", at, location[0].Start.Line)
-	}
-	r.Warnings = append(r.Warnings, fmt.Sprintf("%s: %s (%s)", at, engine.Redact(message), rule))
 }

@@ -69,6 +69,7 @@ type run struct {
 	report  string // the build report's file
 
 	floating sync.Once
+	warned   sync.Map                        // dockerfile.Warning -> true: each is told once
 	nodes    map[engine.Key]*engine.Node     // one per key: what is the same is made once
 	copied   map[*planner.Image]*engine.Node // to the final repository
 	barrier  *engine.Node                    // needs all that must be there before an alias moves

@@ -16,10 +16,11 @@ import (
 type Listing struct {
 	Entries []Entry // in the order of a walk
 
-	excludes, follow []string // follow is behind symbolic links; none is everything
-
 	once    sync.Once
 	derived []byte
+
+	mu                sync.Mutex // a matcher compiles its patterns when it first matches
+	ignored, followed *patternmatcher.PatternMatcher
 }
 
 // Derive is what derive makes of the listing, made once for all who share it: it
@@ -35,15 +36,15 @@ func (l *Listing) Covers(name string) bool {
 	if _, ok := sort.Find(len(l.Entries), func(i int) int { return comparePath(name, l.Entries[i].Path) }); ok {
 		return true
 	}
-	ignored, err := patternmatcher.MatchesOrParentMatches(name, l.excludes)
-	if err != nil || ignored {
-		return false
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.followed.Patterns()) > 0 { // none is everything
+		if followed, err := l.followed.MatchesOrParentMatches(name); err != nil || !followed {
+			return false
+		}
 	}
-	if len(l.follow) == 0 {
-		return true
-	}
-	followed, err := patternmatcher.MatchesOrParentMatches(name, l.follow)
-	return err == nil && followed
+	ignored, err := l.ignored.MatchesOrParentMatches(name)
+	return err == nil && !ignored
 }
 
 // listings are those of a context that were made so far, by their patterns: images
@@ -83,11 +84,17 @@ func (c *Context) Listing(ctx context.Context, excludes, followPaths []string) (
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
 	if shared.listing == nil {
-		entries, err := c.list(ctx, excludes, followPaths)
-		if err != nil {
+		l := &Listing{}
+		if l.Entries, err = c.list(ctx, excludes, followPaths); err != nil {
 			return nil, err
 		}
-		shared.listing = &Listing{Entries: entries, excludes: excludes, follow: follow}
+		if l.ignored, err = patternmatcher.New(excludes); err == nil {
+			l.followed, err = patternmatcher.New(follow)
+		}
+		if err != nil { // it was good enough for the filter
+			return nil, fmt.Errorf("list the build context: %w", err)
+		}
+		shared.listing = l
 	}
 	return shared.listing, nil
 }

@@ -20,6 +20,7 @@ import (
 	"slipway/oci"
 	"slipway/stages"
 	"slipway/stages/buildkit/embedded/worker"
+	"slipway/stages/buildkit/host"
 
 	"github.com/moby/buildkit/client/llb"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -179,7 +180,7 @@ func TestSolveWithoutRun(t *testing.T) {
 	if desc.MediaType != ocispec.MediaTypeImageManifest || len(desc.Annotations) > 0 {
 		t.Errorf("the result is %+v", desc)
 	}
-	if _, err := k.Solve(t.Context(), k.build(t, shell("true"), dir)); !errors.Is(err, ErrNoRuntime) {
+	if _, err := k.Solve(t.Context(), k.build(t, shell("true"), dir)); !errors.Is(err, host.ErrNoRuntime) {
 		t.Errorf("a RUN with no runtime: %v", err)
 	}
 }

@@ -39,6 +39,9 @@ func serve(w *host.Worker) (err error) {
 		return err
 	}
 	d.stop = append(d.stop, release)
+	if err := ownIDs(root, w.Isolation); err != nil {
+		return err
+	}
 	if err := redirectLogs(d, root); err != nil {
 		return err
 	}
@@ -46,7 +49,10 @@ func serve(w *host.Worker) (err error) {
 	if err != nil {
 		return err
 	}
-	controller, err := newController(d, root, session, o.Runtime)
+	if err := runtimeState(root, w.Isolation); err != nil {
+		return err
+	}
+	controller, err := newController(d, root, session, o, w.Isolation)
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ func (r *run) build(image *planner.Image, b *planner.Build) *engine.Node {
 		recipe := func(ctx context.Context, made []stages.Image) (stages.Build, error) {
 			return r.solvable(ctx, image, b, made)
 		}
-		return &engine.Node{ID: id, Kind: "build", Needs: needs, Stage: stages.NewBuild(r.repo, b.Key, recipe, lockedSolver{r.solver, b.Recipe.Remotes})}
+		return &engine.Node{ID: id, Kind: "build", Needs: needs, Stage: stages.NewBuild(r.repo, b.Key, recipe, lockedSolver{r.solver, b.Recipe.Remotes}, r.turns)}
 	})
 }
 

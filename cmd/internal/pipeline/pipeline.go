@@ -61,6 +61,7 @@ type run struct {
 	repo    oci.Repository
 	final   oci.Repository // nil if images are used from repo
 	solver  solver
+	turns   *stages.Turns // nil where nothing is built
 	copies  *semaphore.Weighted
 	report  string // the build report's file
 
@@ -115,6 +116,9 @@ func open(ctx context.Context, o Options) (*run, error) {
 	}
 	r.barrier = &engine.Node{ID: "barrier", Stage: stages.Barrier{}}
 	r.solver = newSolver(o.StateDir, session)
+	if !o.RequireBuilt {
+		r.turns = stages.NewTurns(filepath.Join(o.StateDir, "locks"))
+	}
 	if r.repo, err = r.repository("--repo", o.Repo); err == nil && o.FinalRepo != "" {
 		if r.final, err = r.repository("--final-repo", o.FinalRepo); r.final == r.repo {
 			r.final = nil

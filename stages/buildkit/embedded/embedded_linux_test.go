@@ -77,6 +77,7 @@ func newKitchen(t *testing.T) *kitchen {
 		if err := k.Close(); err != nil {
 			t.Error(err)
 		}
+		check(t, host.RemoveAll(context.WithoutCancel(t.Context()), filepath.Join(k.opts.StateDir, "buildkit")))
 	})
 	return k
 }
@@ -160,7 +161,11 @@ func busybox(t *testing.T) (dir string) {
 
 func shell(script string) llb.State {
 	return llb.Scratch().File(llb.Copy(llb.Local("context"), "/busybox", "/busybox")).
-		Run(llb.Args([]string{"/busybox", "sh", "-c", script})).Root()
+		Run(shellArgs(script)).Root()
+}
+
+func shellArgs(script string) llb.RunOption {
+	return llb.Args([]string{"/busybox", "sh", "-c", script})
 }
 
 // Without a RUN nothing is run: a build works where there is no runtime.

@@ -79,7 +79,7 @@ type run struct {
 // registry yet.
 func open(ctx context.Context, o Options) (*run, error) {
 	if o.StateDir == "" {
-		dir, err := stateDir()
+		dir, err := StateDir()
 		if err != nil {
 			return nil, err
 		}
@@ -211,8 +211,8 @@ type Report struct {
 	Published []string
 }
 
-// stateDir is $XDG_STATE_HOME/slipway (XDG Base Directory Specification 0.8).
-func stateDir() (string, error) {
+// StateDir is where state is kept: $XDG_STATE_HOME/slipway (XDG Base Directory Specification 0.8).
+func StateDir() (string, error) {
 	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "slipway"), nil
 	}

@@ -47,6 +47,9 @@ func serve(w *host.Worker) (err error) {
 	}
 	root := store.Dir()
 	d.stop = append(d.stop, store.Release)
+	if err := ownIDs(root, w.Isolation); err != nil {
+		return err
+	}
 	if err := redirectLogs(d, root); err != nil {
 		return err
 	}
@@ -54,7 +57,10 @@ func serve(w *host.Worker) (err error) {
 	if err != nil {
 		return err
 	}
-	controller, err := newController(d, root, session, o.Runtime)
+	if err := runtimeState(root, w.Isolation); err != nil {
+		return err
+	}
+	controller, err := newController(d, root, session, o, w.Isolation)
 	if err != nil {
 		return err
 	}

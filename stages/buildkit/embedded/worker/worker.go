@@ -24,6 +24,9 @@ type Options struct {
 	StateDir string
 	// Runtime is the path of the OCI runtime.
 	Runtime string
+	// Snapshotter is how layers are laid over each other, by a name of package
+	// host; empty is the best that works.
+	Snapshotter string
 	// Registries say how registries are reached.
 	Registries oci.Options
 	// Owner is the process that is said to use the slot.

@@ -126,6 +126,7 @@ type runFlags struct {
 	platforms  string
 	debug      bool
 	renderPath string
+	cacheLimit string
 }
 
 // source adds the flags that say what the project is.
@@ -177,6 +178,7 @@ func (r *runFlags) running(f *flags) {
 	f.boolean(&r.parallel, "parallel", "p", "Build images in parallel")
 	f.str(&r.FinalRepo, "final-repo", "Use final images from this repository: they are copied there from --repo (default: --repo)")
 	f.boolean(&r.RequireBuilt, "require-built-images", "Z", "Fail where an image would have to be built")
+	f.localCacheLimit(&r.cacheLimit)
 	r.howRun(f)
 	r.log.add(f)
 }
@@ -208,6 +210,10 @@ func (r *runFlags) options(images []string) (pipeline.Options, error) {
 	}
 	if w := r.log.explain(); w != nil {
 		r.Project.KeyTrace = w
+	}
+	var err error
+	if r.LocalCacheLimit, err = sizeFlag("local-cache-limit", r.cacheLimit); err != nil {
+		return r.Options, err
 	}
 	r.render()
 	r.Project.Images = images

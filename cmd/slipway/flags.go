@@ -126,6 +126,7 @@ type runFlags struct {
 	platforms  string
 	debug      bool
 	renderPath string
+	cacheLimit string
 }
 
 // source adds the flags that say what the project is.
@@ -178,6 +179,7 @@ func (r *runFlags) running(f *flags) {
 	f.str(&r.FinalRepo, "final-repo", "Use final images from this repository: they are copied there from --repo (default: --repo)")
 	f.list(&r.Builders, "builder", "WERF_BUILDER", "Build on this BuildKit instead of on this machine: unix://PATH, tcp://HOST:PORT, docker-container://NAME or kube-pod://POD; of several, an image goes to the one that has its layers; repeatable (default: $BUILDKIT_HOST)")
 	f.boolean(&r.RequireBuilt, "require-built-images", "Z", "Fail where an image would have to be built")
+	f.localCacheLimit(&r.cacheLimit)
 	r.howRun(f)
 	r.log.add(f)
 }
@@ -209,6 +211,10 @@ func (r *runFlags) options(images []string) (pipeline.Options, error) {
 	}
 	if w := r.log.explain(); w != nil {
 		r.Project.KeyTrace = w
+	}
+	var err error
+	if r.LocalCacheLimit, err = sizeFlag("local-cache-limit", r.cacheLimit); err != nil {
+		return r.Options, err
 	}
 	r.render()
 	r.Project.Images = images

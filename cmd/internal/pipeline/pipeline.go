@@ -19,6 +19,7 @@ import (
 	"slipway/planner"
 	"slipway/planner/diag"
 	"slipway/stages"
+	"slipway/stages/buildkit/state"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -49,7 +50,9 @@ type Options struct {
 	// StateDir is where layouts and BuildKit's state are; "" is the XDG state
 	// directory.
 	StateDir string
-	Sinks    []engine.Sink
+	// LocalCacheLimit is how much BuildKit's state on this machine may take.
+	LocalCacheLimit state.Limit
+	Sinks           []engine.Sink
 }
 
 // DefaultParallel is the reference's default of --parallel-tasks-limit.
@@ -119,7 +122,7 @@ func open(ctx context.Context, o Options) (*run, error) {
 	r.barrier = &engine.Node{ID: "barrier", Stage: stages.Barrier{}}
 	r.solver = builders
 	if !o.RequireBuilt {
-		r.turns = stages.NewTurns(filepath.Join(o.StateDir, "locks"))
+		r.turns = turns(o.StateDir)
 	}
 	if r.repo, err = r.repository("--repo", o.Repo); err == nil && o.FinalRepo != "" {
 		if r.final, err = r.repository("--final-repo", o.FinalRepo); r.final == r.repo {

@@ -22,7 +22,7 @@ type solver interface {
 // BuildKit. Nothing is started or connected to before the first build.
 func solverOf(o Options, session *oci.Session) (solver, error) {
 	if len(o.Builders) == 0 {
-		return newSolver(o.StateDir, session), nil
+		return newSolver(o.StateDir, o.LocalCacheLimit, session), nil
 	}
 	options := remote.Options{Credentials: session.Credential}
 	taken := map[string]bool{}

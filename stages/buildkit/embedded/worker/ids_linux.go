@@ -8,13 +8,14 @@ import (
 	"path/filepath"
 
 	"slipway/stages/buildkit/host"
+	"slipway/stages/buildkit/state"
 )
 
 // ownIDs empties a state directory whose files were stored under other user ids
 // than those of this process's user namespace: their owners would be read as
 // others, and would be wrong in images. A file beside the state has the ids; there
 // is none where they are the machine's.
-func ownIDs(root string, isolation host.Isolation) error {
+func ownIDs(store *state.Store, isolation host.Isolation) error {
 	var want []byte
 	if isolation.UserNamespace {
 		var err error
@@ -22,7 +23,7 @@ func ownIDs(root string, isolation host.Isolation) error {
 			return err
 		}
 	}
-	path := filepath.Join(root, "ids")
+	path := filepath.Join(store.Dir(), "ids")
 	have, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -30,17 +31,8 @@ func ownIDs(root string, isolation host.Isolation) error {
 	if string(have) == string(want) {
 		return nil
 	}
-	entries, err := os.ReadDir(root)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if e.Name() == "lock" {
-			continue
-		}
-		if err := os.RemoveAll(filepath.Join(root, e.Name())); err != nil {
-			return fmt.Errorf("BuildKit's state in %s was stored under other user ids than now, and cannot be removed by you: remove it as root: %w", root, err)
-		}
+	if err := store.Clear(); err != nil {
+		return fmt.Errorf("BuildKit's state in %s was stored under other user ids than now, and cannot be removed by you: remove it as root: %w", store.Dir(), err)
 	}
 	if want == nil {
 		return nil

@@ -40,7 +40,7 @@ import (
 
 // newController assembles what buildkitd's main assembles, less what a run of
 // seconds has no use for: frontends, remote caches, history, traces.
-func newController(d *daemon, root string, s *oci.Session, runtime string) (*control.Controller, error) {
+func newController(d *daemon, root string, o Options, runtime string) (*control.Controller, error) {
 	sessions, err := session.NewManager()
 	if err != nil {
 		return nil, err
@@ -51,15 +51,19 @@ func newController(d *daemon, root string, s *oci.Session, runtime string) (*con
 		return nil, fmt.Errorf("opening the state in %s: %w", root, err)
 	}
 	opt.GCPolicy = gcPolicy(root)
-	opt.RegistryHosts = registryHosts(s)
+	opt.RegistryHosts = registryHosts(o.Session)
 	exec := &drained{Executor: opt.Executor}
 	opt.Executor = exec
 	w, err := base.NewWorker(context.Background(), opt)
 	if err != nil {
 		return nil, err
 	}
+	caching, err := cacheMounts(d, root, o.CacheMounts, w)
+	if err != nil {
+		return nil, err
+	}
 	workers := &worker.Controller{}
-	if err := workers.Add(w); err != nil {
+	if err := workers.Add(caching); err != nil {
 		return nil, err
 	}
 	cache, err := bboltcachestorage.NewStore(filepath.Join(root, "cache.db"))
@@ -82,8 +86,9 @@ func newController(d *daemon, root string, s *oci.Session, runtime string) (*con
 		ContentStore:     w.ContentStore(),
 		GarbageCollect:   w.GarbageCollect,
 		GracefulStop:     make(chan struct{}),
-		Entitlements:     []string{entitlements.EntitlementNetworkHost.String()}, // each build says whether it may
-		HistoryConfig:    &config.HistoryConfig{MaxEntries: new(int64)},
+		// Each build says which of them it may use.
+		Entitlements:  []string{entitlements.EntitlementNetworkHost.String(), entitlements.EntitlementSecurityInsecure.String()},
+		HistoryConfig: &config.HistoryConfig{MaxEntries: new(int64)},
 	})
 	if err != nil {
 		return nil, err

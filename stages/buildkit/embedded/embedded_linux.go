@@ -35,7 +35,13 @@ type Options struct {
 	StateDir string
 	// Session says how registries are reached: mirrors, plain HTTP, credentials.
 	Session *oci.Session
+	// CacheMounts is the directory that holds the cache mounts of RUNs; "" is
+	// BuildKit's state, NoCacheMounts nowhere: they begin empty in every run.
+	CacheMounts string
 }
+
+// NoCacheMounts is for Options.CacheMounts.
+const NoCacheMounts = "off"
 
 // Solver is a stages.Solver that starts BuildKit on the first Solve. Close it.
 type Solver struct {
@@ -192,7 +198,7 @@ func startDaemon(ctx context.Context, opts Options, runtime string) (_ *daemon, 
 	if err := redirectLogs(d, root); err != nil {
 		return nil, err
 	}
-	controller, err := newController(d, root, opts.Session, runtime)
+	controller, err := newController(d, root, opts, runtime)
 	if err != nil {
 		return nil, err
 	}

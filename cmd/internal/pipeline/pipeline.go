@@ -43,6 +43,12 @@ type Options struct {
 	// SSHKeys are files of private keys that RUNs may use as the ssh agent named
 	// default.
 	SSHKeys []string
+	// CacheMounts is where the cache mounts of RUNs are kept: "" or LocalCacheMounts
+	// is BuildKit's state, NoCacheMounts nowhere, all else a directory.
+	CacheMounts string
+	// Allow is what RUNs may do beside what is harmless: AllowHostNetwork,
+	// AllowInsecure.
+	Allow []string
 	// StateDir is where layouts and BuildKit's state are; "" is the XDG state
 	// directory.
 	StateDir string
@@ -91,6 +97,9 @@ func open(ctx context.Context, o Options) (*run, error) {
 	if err != nil {
 		return nil, &diag.Diagnostic{Message: err.Error()}
 	}
+	if o.CacheMounts, err = cacheMountsOf(o.CacheMounts); err != nil {
+		return nil, err
+	}
 	if err := checkHow(o); err != nil {
 		return nil, err
 	}
@@ -115,7 +124,7 @@ func open(ctx context.Context, o Options) (*run, error) {
 		nodes: map[engine.Key]*engine.Node{}, copied: map[*planner.Image]*engine.Node{},
 	}
 	r.barrier = &engine.Node{ID: "barrier", Stage: stages.Barrier{}}
-	r.solver = newSolver(o.StateDir, session)
+	r.solver = newSolver(o, session)
 	if r.repo, err = r.repository("--repo", o.Repo); err == nil && o.FinalRepo != "" {
 		if r.final, err = r.repository("--final-repo", o.FinalRepo); r.final == r.repo {
 			r.final = nil

@@ -6,6 +6,6 @@ import (
 )
 
 // newSolver is BuildKit in this process.
-func newSolver(stateDir string, session *oci.Session) solver {
-	return embedded.New(embedded.Options{StateDir: stateDir, Session: session})
+func newSolver(o Options, session *oci.Session) solver {
+	return embedded.New(embedded.Options{StateDir: o.StateDir, Session: session, CacheMounts: o.CacheMounts})
 }

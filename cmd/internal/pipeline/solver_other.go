@@ -13,7 +13,7 @@ import (
 )
 
 // newSolver has nothing to build with: BuildKit runs on Linux.
-func newSolver(string, *oci.Session) solver { return noSolver{} }
+func newSolver(Options, *oci.Session) solver { return noSolver{} }
 
 type noSolver struct{}
 

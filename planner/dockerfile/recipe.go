@@ -7,6 +7,7 @@
 package dockerfile
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -22,7 +23,7 @@ import (
 	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/solver/pb"
-	"github.com/moby/patternmatcher"
+	digest "github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/tonistiigi/fsutil"
 )
@@ -39,11 +40,8 @@ type Context interface {
 	fsutil.FS
 	// Listing lists what a local source with these patterns reads: what is left
 	// of the context after the ignore patterns, as far as the followed paths reach
-	// it (all of it when there are none).
-	Listing(ctx context.Context, excludes, followPaths []string) ([]source.Entry, error)
-	// Follow is where followed paths lead, behind symbolic links too; none is
-	// everything.
-	Follow(paths []string) ([]string, error)
+	// it (all of it when there are none). Who asks for the same gets the same one.
+	Listing(ctx context.Context, excludes, followPaths []string) (*source.Listing, error)
 	// OnError is the same context, which tells fn of any error of reading a file.
 	OnError(fn func(error)) *source.Context
 }
@@ -86,11 +84,9 @@ type Recipe struct {
 	// planned on.
 	Config []byte
 
-	in      Input
-	listing []source.Entry // what the key covers of the context
-	covered string         // digest of listing
-	follow  []string       // what of the context the definition reads, behind links too; none is all
-	reads   bool           // whether the context is read at all
+	in Input
+	// Listing is what the key covers of the context; nil if that is not read at all.
+	Listing *source.Listing
 }
 
 // Solvable is what a solver needs of a recipe.
@@ -154,14 +150,9 @@ func Plan(ctx context.Context, in Input) (*Recipe, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.listing, err = r.list(ctx, reads, follow); err != nil {
+	if r.Listing, err = r.list(ctx, reads, follow); err != nil {
 		return nil, err
 	}
-	if r.follow, err = in.Context.Follow(follow); err != nil {
-		return nil, fmt.Errorf("%s: reading the context: %w", in.Path, err)
-	}
-	r.reads = reads
-	r.covered = listingDigest(r.listing)
 	canon, err := canonical(def, project)
 	if err != nil {
 		return nil, err
@@ -174,9 +165,7 @@ func Plan(ctx context.Context, in Input) (*Recipe, error) {
 	for _, word := range exp.words {
 		w.Field("expands", word)
 	}
-	for _, f := range r.listing {
-		w.Field("reads", f.Identity())
-	}
+	w.Fields(readsFields(r.Listing))
 	if in.CacheVersion != "" {
 		w.Field("cache version", in.CacheVersion)
 	}
@@ -233,9 +222,11 @@ func (r *Recipe) Solvable(ctx context.Context, world World) (*Solvable, error) {
 	if err != nil {
 		return nil, err
 	}
-	if listingDigest(now) != r.covered {
+	covered := readsFields(r.Listing)
+	if !bytes.Equal(readsFields(now), covered) {
 		return nil, r.uncovered(now)
 	}
+	hint := digest.FromBytes(covered).String()
 	ignore, err := json.Marshal(r.in.Ignore)
 	if err != nil {
 		return nil, err
@@ -251,7 +242,7 @@ func (r *Recipe) Solvable(ctx context.Context, world World) (*Solvable, error) {
 		}
 		// Files have fixed dates, and BuildKit takes files of one size and date
 		// for the same: a context that it kept may serve the same files only.
-		src.Attrs[pb.AttrSharedKeyHint] = r.covered
+		src.Attrs[pb.AttrSharedKeyHint] = hint
 		if len(r.in.Ignore) > 0 {
 			src.Attrs[pb.AttrExcludePatterns] = string(ignore)
 		}
@@ -268,12 +259,12 @@ func (r *Recipe) Solvable(ctx context.Context, world World) (*Solvable, error) {
 }
 
 // uncovered says which files a base image made the build read.
-func (r *Recipe) uncovered(now []source.Entry) error {
+func (r *Recipe) uncovered(now *source.Listing) error {
 	known := map[string]bool{}
-	for _, f := range r.listing {
+	for _, f := range entries(r.Listing) {
 		known[f.Path] = true
 	}
-	for _, f := range now {
+	for _, f := range entries(now) {
 		if !known[f.Path] && !f.Mode.IsDir() {
 			return fmt.Errorf("%s: a base image (%s) makes this build read %q from the context, through an ONBUILD trigger or a variable, which the image's key does not cover; run slipway lock and commit werf.lock, where triggers are recorded, or name the files in a COPY of the Dockerfile itself",
 				r.in.Path, r.bases(), f.Path)
@@ -289,24 +280,4 @@ func (r *Recipe) bases() string {
 		names = append(names, d.Repo+":"+d.Key.String())
 	}
 	return strings.Join(names, ", ")
-}
-
-// Reads tells whether a path of the context is read by the build, or would be if
-// it were there.
-func (r *Recipe) Reads(name string) bool {
-	if !r.reads {
-		return false
-	}
-	if slices.ContainsFunc(r.listing, func(e source.Entry) bool { return e.Path == name }) {
-		return true
-	}
-	ignored, err := patternmatcher.MatchesOrParentMatches(name, r.in.Ignore)
-	if err != nil || ignored {
-		return false
-	}
-	if len(r.follow) == 0 {
-		return true
-	}
-	followed, err := patternmatcher.MatchesOrParentMatches(name, r.follow)
-	return err == nil && followed
 }

@@ -54,7 +54,7 @@ func (r *run) build(image *planner.Image, b *planner.Build) *engine.Node {
 		recipe := func(ctx context.Context, made []stages.Image) (stages.Build, error) {
 			return r.solvable(ctx, image, b, made)
 		}
-		return &engine.Node{ID: id, Kind: "build", Needs: needs, Stage: stages.NewBuild(r.repo, b.Key, recipe, lockedSolver{r.solver, b.Recipe.Remotes})}
+		return &engine.Node{ID: id, Kind: "build", Needs: needs, Stage: stages.NewBuild(r.repo, b.Key, recipe, lockedSolver{r.solver, b.Recipe.Remotes}, r.turns)}
 	})
 }
 
@@ -79,7 +79,11 @@ func (r *run) solvable(ctx context.Context, image *planner.Image, b *planner.Bui
 			shown(image.Name), r.repo.Reference().WithTag(b.Key.String()))
 	}
 	r.noteFloating(ctx)
-	world := dockerfile.World{Bases: r.bases, Builder: planner.DefaultPlatform()}
+	builder, err := r.buildPlatform(ctx, b.Platform)
+	if err != nil {
+		return stages.Build{}, fmt.Errorf("image %q: %w", shown(image.Name), err)
+	}
+	world := dockerfile.World{Bases: r.bases, Builder: builder}
 	out := stages.Build{Name: shown(image.Name), Platform: b.Platform}
 	for _, m := range made {
 		manifest, config, _, err := oci.ReadImage(ctx, r.repo, m.Desc)

@@ -1,4 +1,4 @@
-package embedded
+package worker
 
 import (
 	"os"
@@ -11,7 +11,8 @@ import (
 )
 
 // cacheMounts is the worker with its cache mounts where Options.CacheMounts says.
-func cacheMounts(d *daemon, root, where string, w *base.Worker) (worker.Worker, error) {
+func (d *daemon) cacheMounts(root string, w *base.Worker) (worker.Worker, error) {
+	where := d.caches
 	if where == "" {
 		return w, nil
 	}

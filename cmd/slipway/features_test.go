@@ -256,6 +256,7 @@ func TestDockerfileRefusals(t *testing.T) {
 		"device":   {"FROM busybox\nRUN --device=nvidia.com/gpu=all true\n", "", []string{"--allow=security.insecure"}, 2, []string{"Dockerfile:2: RUN --device is not supported"}},
 		"allow":    {"FROM scratch\nLABEL a=b\n", "", []string{"--allow=device"}, 2, []string{`--allow "device" is not known`, "network.host or security.insecure"}},
 		"caches":   {"FROM scratch\nLABEL a=b\n", "", []string{"--cache-mounts=lokal"}, 2, []string{`--cache-mounts "lokal"`, "./lokal"}},
+		"builder":  {"FROM scratch\nLABEL a=b\n", "", []string{"--cache-mounts=off", "--builder=tcp://127.0.0.1:1"}, 2, []string{"--cache-mounts is for this machine's BuildKit"}},
 		"frontend": {"# syntax=docker/buildx:1\nFROM scratch\nLABEL a=b\n", "", nil, 2, []string{"Dockerfile:1:1: ", `"docker/buildx:1" is not supported`}},
 		"check": {"# check=error=true\nFROM busybox\nCMD x\n", "", nil, 2,
 			[]string{"Dockerfile:3: JSON arguments recommended", "3 | CMD x", "# check=skip=JSONArgsRecommended;error=true"}},

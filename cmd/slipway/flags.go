@@ -100,7 +100,7 @@ func (f *flags) ofAnother(name, variable string) bool {
 
 // longerVariables are variables of the reference that begin as a list's do and
 // belong to flags of other commands.
-var longerVariables = []string{"WERF_SET_DOCKER_CONFIG_JSON_VALUE", "WERF_SET_ROOT_JSON_", "WERF_SET_RUNTIME_JSON_"}
+var longerVariables = []string{"WERF_ALLOW_INCLUDES_UPDATE", "WERF_SET_DOCKER_CONFIG_JSON_VALUE", "WERF_SET_ROOT_JSON_", "WERF_SET_RUNTIME_JSON_"}
 
 // flagError explains a flag that cannot be parsed.
 func flagError(cmd *cobra.Command, err error) error {

@@ -15,7 +15,9 @@ func TestHostUsageAndPrune(t *testing.T) {
 	registry := busyRegistry(t)
 	repo := testenv.GitRepo(t, busyApp("dd if=/dev/urandom of=/large bs=1M count=20"))
 	cli, dir := testenv.Slipway(t), t.TempDir()
-	host := func(args ...string) string { return cli.Run(dir, nil, append([]string{"host"}, args...)...).Must(t).Stdout }
+	host := func(args ...string) string {
+		return cli.Run(dir, nil, append([]string{"host"}, args...)...).Must(t).Stdout
+	}
 	builds := func() (size int64) {
 		for _, item := range usage(t, cli, "builds") {
 			size += item.Size

@@ -10,7 +10,7 @@ import (
 
 // HostUsage lists what the state directory holds, and where it is.
 func HostUsage(ctx context.Context) (dir string, items []state.Item, err error) {
-	if dir, err = stateDir(); err != nil {
+	if dir, err = StateDir(); err != nil {
 		return "", nil, err
 	}
 	items, err = state.Usage(ctx, dir)
@@ -19,7 +19,7 @@ func HostUsage(ctx context.Context) (dir string, items []state.Item, err error) 
 
 // HostPrune makes what builds have left on this machine smaller.
 func HostPrune(ctx context.Context, keep state.Keep) (state.Collected, error) {
-	dir, err := stateDir()
+	dir, err := StateDir()
 	if err != nil {
 		return state.Collected{}, err
 	}

@@ -116,6 +116,9 @@ func (r *run) solvable(ctx context.Context, image *planner.Image, b *planner.Bui
 		}
 	}
 	out.Definition, out.Config, out.BaseConfig, out.Contexts = s.Definition, s.Config, s.BaseConfig, s.Contexts
+	if err := r.admit(&out); err != nil {
+		return stages.Build{}, err
+	}
 	return out, nil
 }
 

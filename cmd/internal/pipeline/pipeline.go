@@ -44,6 +44,12 @@ type Options struct {
 	// SSHKeys are files of private keys that RUNs may use as the ssh agent named
 	// default.
 	SSHKeys []string
+	// CacheMounts is where the cache mounts of RUNs are kept: "" or LocalCacheMounts
+	// is BuildKit's state, NoCacheMounts nowhere, all else a directory.
+	CacheMounts string
+	// Allow is what RUNs may do beside what is harmless: AllowHostNetwork,
+	// AllowInsecure.
+	Allow []string
 	// Builders are addresses of BuildKits that build instead of this machine, see
 	// remote.ParseAddress.
 	Builders []string
@@ -91,6 +97,9 @@ func open(ctx context.Context, o Options) (*run, error) {
 	session, err := oci.NewSession(o.Registry)
 	if err != nil {
 		return nil, &diag.Diagnostic{Message: err.Error()}
+	}
+	if o.CacheMounts, err = cacheMountsOf(o.CacheMounts); err != nil {
+		return nil, err
 	}
 	if err := checkHow(o); err != nil {
 		return nil, err

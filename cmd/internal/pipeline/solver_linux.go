@@ -9,8 +9,8 @@ import (
 )
 
 // newSolver is BuildKit in this process.
-func newSolver(stateDir string, limit state.Limit, session *oci.Session) solver {
-	return embedded.New(embedded.Options{StateDir: stateDir, Limit: limit, Session: session})
+func newSolver(o Options, session *oci.Session) solver {
+	return embedded.New(embedded.Options{StateDir: o.StateDir, Limit: o.LocalCacheLimit, Session: session, CacheMounts: o.CacheMounts})
 }
 
 func prune(ctx context.Context, stateDir string, keep state.Keep) (state.Collected, error) {

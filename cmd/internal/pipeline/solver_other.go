@@ -14,7 +14,7 @@ import (
 )
 
 // newSolver has nothing to build with: BuildKit runs on Linux.
-func newSolver(string, state.Limit, *oci.Session) solver { return noSolver{} }
+func newSolver(Options, *oci.Session) solver { return noSolver{} }
 
 func prune(context.Context, string, state.Keep) (state.Collected, error) {
 	return state.Collected{}, nil

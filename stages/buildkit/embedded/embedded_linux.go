@@ -46,6 +46,8 @@ type Options struct {
 	Snapshotter string
 	// Session says how registries are reached: mirrors, plain HTTP, credentials.
 	Session *oci.Session
+	// CacheMounts is as worker.Options have it.
+	CacheMounts string
 }
 
 // Solver is a stages.Solver that starts BuildKit on the first Solve. Close it.
@@ -215,7 +217,7 @@ func startDaemon(ctx context.Context, opts Options, runtime string) (*daemon, er
 	}
 	logrus.SetOutput(io.Discard) // BuildKit's client has nothing to say to the user's screen
 	var answer worker.Started
-	p, err := host.Start(ctx, worker.Task, worker.Options{StateDir: dir, Owner: os.Getpid(), Limit: opts.Limit, Runtime: runtime, Snapshotter: opts.Snapshotter, Registries: opts.Session.Options()}, &answer)
+	p, err := host.Start(ctx, worker.Task, worker.Options{StateDir: dir, Owner: os.Getpid(), Limit: opts.Limit, Runtime: runtime, Snapshotter: opts.Snapshotter, Registries: opts.Session.Options(), CacheMounts: opts.CacheMounts}, &answer)
 	if err != nil {
 		return nil, err
 	}

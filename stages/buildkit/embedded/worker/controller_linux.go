@@ -61,8 +61,12 @@ func newController(d *daemon, root string, s *oci.Session, o Options, isolation 
 	if err != nil {
 		return nil, err
 	}
+	caching, err := d.cacheMounts(root, w)
+	if err != nil {
+		return nil, err
+	}
 	workers := &worker.Controller{}
-	if err := workers.Add(w); err != nil {
+	if err := workers.Add(caching); err != nil {
 		return nil, err
 	}
 	cache, err := bboltcachestorage.NewStore(filepath.Join(root, "cache.db"))
@@ -87,8 +91,9 @@ func newController(d *daemon, root string, s *oci.Session, o Options, isolation 
 		ContentStore:     w.ContentStore(),
 		GarbageCollect:   w.GarbageCollect,
 		GracefulStop:     make(chan struct{}),
-		Entitlements:     []string{entitlements.EntitlementNetworkHost.String()}, // each build says whether it may
-		HistoryConfig:    &config.HistoryConfig{MaxEntries: new(int64)},
+		// Each build says which of them it may use.
+		Entitlements:  []string{entitlements.EntitlementNetworkHost.String(), entitlements.EntitlementSecurityInsecure.String()},
+		HistoryConfig: &config.HistoryConfig{MaxEntries: new(int64)},
 	})
 	if err != nil {
 		return nil, err

@@ -6,10 +6,13 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/moby/buildkit/client/connhelper"
 	"github.com/moby/buildkit/client/connhelper/dockercontainer"
@@ -89,7 +92,7 @@ func (l *line) connect(ctx context.Context, _ string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &watched{Conn: conn, line: l}, nil
+	return &watched{Conn: conn, line: l, ended: make(chan struct{})}, nil
 }
 
 func (l *line) turn(cause error) {
@@ -130,28 +133,54 @@ type watched struct {
 	net.Conn
 	line   *line
 	closed atomic.Bool // by this side
-	ended  atomic.Bool
+	once   sync.Once
+	ended  chan struct{}
 }
 
 func (w *watched) Read(b []byte) (int, error) {
 	n, err := w.Conn.Read(b)
-	w.note(err)
+	if err != nil {
+		w.end(err)
+	}
 	return n, err
 }
 
+// Write leaves it to Read to say why the connection ended: of a command that
+// stands for one, its exit and its last words are read.
 func (w *watched) Write(b []byte) (int, error) {
 	n, err := w.Conn.Write(b)
-	w.note(err)
+	if err != nil {
+		select {
+		case <-w.ended:
+		case <-time.After(time.Second):
+			w.end(err)
+		}
+	}
 	return n, err
 }
 
-func (w *watched) note(err error) {
-	if err != nil && !w.closed.Load() && w.ended.CompareAndSwap(false, true) {
-		w.line.turn(err)
-	}
+func (w *watched) end(err error) {
+	w.once.Do(func() {
+		if !w.closed.Load() {
+			w.line.turn(plainly(err))
+		}
+		close(w.ended)
+	})
 }
 
 func (w *watched) Close() error {
 	w.closed.Store(true)
 	return w.Conn.Close()
+}
+
+// plainly says what ended a connection. Of a command, it leaves out what the library
+// supposes.
+func plainly(err error) error {
+	if errors.Is(err, io.EOF) {
+		return errors.New("the builder closed the connection")
+	}
+	if command, stderr, ok := strings.Cut(err.Error(), ", make sure the URL is valid, and Docker 18.09 or later is installed on the remote host: stderr="); ok {
+		return fmt.Errorf("%s: %s", command, strings.TrimSpace(stderr))
+	}
+	return err
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -73,14 +74,13 @@ func (a Address) transport() (credentials.TransportCredentials, error) {
 	return credentials.NewTLS(config), nil
 }
 
-// line is the connection to one builder, one at a time, and remembers how often it
-// was made or ended, other than by this side.
+// line is the connection to one builder, one at a time, and remembers each time that
+// it was made or ended, other than by this side.
 type line struct {
 	dial dialFunc
 
 	mu    sync.Mutex
-	turns int
-	cause error // of the last end
+	turns []error // nil where it was made
 }
 
 // connect is gRPC's dialer; gRPC connects again when there is something to send.
@@ -98,34 +98,42 @@ func (l *line) connect(ctx context.Context, _ string) (net.Conn, error) {
 func (l *line) turn(cause error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.turns++
-	if cause != nil {
-		l.cause = cause
-	}
+	l.turns = append(l.turns, cause)
 }
 
-func (l *line) read() (turns int, cause error) {
+// state is what since compares with.
+func (l *line) state() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.turns, l.cause
+	return len(l.turns)
 }
 
-func (l *line) state() int {
-	turns, _ := l.read()
-	return turns
-}
-
-// since tells what has happened to the line since it was in a state; nil if it is
-// still the same.
+// since tells what has become of the line since it was in a state: nil if it is
+// still the same, else the first thing that went wrong.
 func (l *line) since(state int) error {
-	turns, cause := l.read()
-	if turns == state {
-		return nil
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, cause := range l.turns[state:] {
+		if cause != nil {
+			return cause
+		}
 	}
-	if cause == nil {
-		return errors.New("it was made again")
+	if len(l.turns) > state {
+		return errors.New("the builder was restarted")
 	}
-	return cause
+	return nil
+}
+
+// last is how the line ended the last time, nil if it never did.
+func (l *line) last() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, cause := range slices.Backward(l.turns) {
+		if cause != nil {
+			return cause
+		}
+	}
+	return nil
 }
 
 // watched tells the line when the other side, or the network, ends a connection.

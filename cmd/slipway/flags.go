@@ -176,6 +176,7 @@ func (r *runFlags) running(f *flags) {
 	f.reads("parallel-tasks-limit", "WERF_PARALLEL_TASKS_LIMIT")
 	f.boolean(&r.parallel, "parallel", "p", "Build images in parallel")
 	f.str(&r.FinalRepo, "final-repo", "Use final images from this repository: they are copied there from --repo (default: --repo)")
+	f.list(&r.Builders, "builder", "WERF_BUILDER", "Build on this BuildKit instead of on this machine: unix://PATH, tcp://HOST:PORT, docker-container://NAME or kube-pod://POD; of several, an image goes to the one that has its layers; repeatable (default: $BUILDKIT_HOST)")
 	f.boolean(&r.RequireBuilt, "require-built-images", "Z", "Fail where an image would have to be built")
 	r.howRun(f)
 	r.log.add(f)
@@ -219,6 +220,9 @@ func (r *runFlags) options(images []string) (pipeline.Options, error) {
 		r.Parallel = 1
 	case r.Parallel <= 0:
 		r.Parallel = unlimited
+	}
+	if host := os.Getenv("BUILDKIT_HOST"); host != "" && len(r.Builders) == 0 {
+		r.Builders = []string{host}
 	}
 	for name := range strings.SplitSeq(r.platforms, ",") {
 		if name = strings.TrimSpace(name); name != "" && !slices.Contains(r.Project.Platforms, name) {

@@ -18,11 +18,13 @@ import (
 	"sync"
 	"time"
 
+	"slipway/engine"
 	"slipway/oci"
 	"slipway/stages"
 	"slipway/stages/buildkit"
 	"slipway/stages/buildkit/embedded/worker"
 	"slipway/stages/buildkit/host"
+	"slipway/stages/buildkit/state"
 
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/client"
@@ -37,6 +39,8 @@ type Options struct {
 	// StateDir holds BuildKit's state. Runs that overlap take one slot each
 	// below it, since BuildKit's stores belong to one process at a time.
 	StateDir string
+	// Limit is how much all slots together may take.
+	Limit state.Limit
 	// Session says how registries are reached: mirrors, plain HTTP, credentials.
 	Session *oci.Session
 }
@@ -200,15 +204,18 @@ func (d *daemon) explain(ctx context.Context, err error) error {
 }
 
 func startDaemon(ctx context.Context, opts Options, runtime string) (*daemon, error) {
-	state, err := filepath.Abs(opts.StateDir)
+	dir, err := filepath.Abs(opts.StateDir)
 	if err != nil {
 		return nil, err
 	}
 	logrus.SetOutput(io.Discard) // BuildKit's client has nothing to say to the user's screen
-	var answer struct{}
-	p, err := host.Start(ctx, worker.Task, worker.Options{StateDir: state, Runtime: runtime, Registries: opts.Session.Options()}, &answer)
+	var answer worker.Started
+	p, err := host.Start(ctx, worker.Task, worker.Options{StateDir: dir, Owner: os.Getpid(), Limit: opts.Limit, Runtime: runtime, Registries: opts.Session.Options()}, &answer)
 	if err != nil {
 		return nil, err
+	}
+	for _, note := range answer.Notes {
+		engine.Emit(ctx, engine.Event{Kind: engine.EventNote, Text: note})
 	}
 	conns := make(chan net.Conn, 1)
 	conns <- p.Conn

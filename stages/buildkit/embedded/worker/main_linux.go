@@ -1,21 +1,25 @@
 package worker
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 
 	"slipway/oci"
 	"slipway/stages/buildkit/host"
+	"slipway/stages/buildkit/state"
 )
 
 // Main does nothing, unless this process is a worker: then it does its work and
 // exits. A program that starts BuildKit calls it first of all, as do the tests of
 // whatever does so in their own process (in TestMain).
-func Main() { host.Main(map[string]host.Task{Task: serve}) }
+func Main() { host.Main(map[string]host.Task{Task: serve, PruneTask: prune}) }
 
 // daemon is a running BuildKit.
 type daemon struct {
-	stop []func() error // in the order of starting; run backwards
+	stop  []func() error // in the order of starting; run backwards
+	limit state.Limit
+	cache state.Cache
 }
 
 func (d *daemon) close() error {
@@ -32,13 +36,17 @@ func serve(w *host.Worker) (err error) {
 	if err := w.Request(&o); err != nil {
 		return err
 	}
-	d := &daemon{}
+	d := &daemon{limit: o.Limit}
 	defer func() { err = errors.Join(err, d.close()) }()
-	root, release, err := takeSlot(filepath.Join(o.StateDir, "buildkit"))
+	var answer Started
+	store, err := state.Take(context.Background(), filepath.Join(o.StateDir, state.Slots), state.Options{
+		Owner: o.Owner, Note: func(text string) { answer.Notes = append(answer.Notes, text) },
+	})
 	if err != nil {
 		return err
 	}
-	d.stop = append(d.stop, release)
+	root := store.Dir()
+	d.stop = append(d.stop, store.Release)
 	if err := redirectLogs(d, root); err != nil {
 		return err
 	}
@@ -50,7 +58,7 @@ func serve(w *host.Worker) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := w.Answer(struct{}{}); err != nil {
+	if err := w.Answer(answer); err != nil {
 		return err
 	}
 
@@ -65,5 +73,6 @@ func serve(w *host.Worker) (err error) {
 	<-listener.ended
 	server.Stop()
 	<-served
+	collect(store, d)
 	return nil
 }

@@ -6,10 +6,16 @@
 // credentials come over the connection, through BuildKit's sessions.
 package worker
 
-import "slipway/oci"
+import (
+	"slipway/oci"
+	"slipway/stages/buildkit/state"
+)
 
-// Task is the name of the work, for package host.
-const Task = "buildkit"
+// Task is the name of the work, for package host; PruneTask that of Prune.
+const (
+	Task      = "buildkit"
+	PruneTask = "prune"
+)
 
 // Options say how BuildKit is to run.
 type Options struct {
@@ -20,4 +26,22 @@ type Options struct {
 	Runtime string
 	// Registries say how registries are reached.
 	Registries oci.Options
+	// Owner is the process that is said to use the slot.
+	Owner int
+	// Limit is how much all slots together may take.
+	Limit state.Limit
+}
+
+// Started is the answer to Options.
+type Started struct {
+	// Notes are what people should know.
+	Notes []string
+}
+
+// Prune makes slots smaller; the answer is what that came to. There is no bound
+// on its time but the end of the connection.
+type Prune struct {
+	StateDir string
+	Owner    int
+	Keep     state.Keep
 }

@@ -17,6 +17,9 @@ type BuildStage struct {
 	keyed
 	recipe Recipe
 	solver Solver
+	// Built, if set, is told of a build that has been run when its key tag is
+	// usable. It must not block.
+	Built func(ctx context.Context, b Build)
 }
 
 // NewBuild makes the stage that builds recipe into repo.
@@ -43,5 +46,9 @@ func (s *BuildStage) Run(ctx context.Context, needs []engine.Result) (engine.Res
 	if err != nil {
 		return nil, err
 	}
-	return s.claim(ctx, desc)
+	image, err := s.claim(ctx, desc)
+	if err == nil && s.Built != nil {
+		s.Built(ctx, build)
+	}
+	return image, err
 }

@@ -39,7 +39,7 @@ import (
 )
 
 // newController assembles what buildkitd's main assembles, less what a run of
-// seconds has no use for: frontends, remote caches, history, traces.
+// seconds has no use for: frontends, history, traces.
 func newController(d *daemon, root string, s *oci.Session, runtime string) (*control.Controller, error) {
 	sessions, err := session.NewManager()
 	if err != nil {
@@ -72,18 +72,20 @@ func newController(d *daemon, root string, s *oci.Session, runtime string) (*con
 		return nil, err
 	}
 	c, err := control.NewController(control.Opt{
-		SessionManager:   sessions,
-		WorkerController: workers,
-		Frontends:        map[string]frontend.Frontend{},
-		CacheManager:     solver.NewCacheManager(context.Background(), "local", cache, worker.NewCacheResultStorage(workers)),
-		HistoryDB:        history,
-		CacheStore:       cache,
-		LeaseManager:     w.LeaseManager(),
-		ContentStore:     w.ContentStore(),
-		GarbageCollect:   w.GarbageCollect,
-		GracefulStop:     make(chan struct{}),
-		Entitlements:     []string{entitlements.EntitlementNetworkHost.String()}, // each build says whether it may
-		HistoryConfig:    &config.HistoryConfig{MaxEntries: new(int64)},
+		SessionManager:            sessions,
+		WorkerController:          workers,
+		ResolveCacheImporterFuncs: cacheImporters(sessions, w.ContentStore(), opt.RegistryHosts),
+		ResolveCacheExporterFuncs: cacheExporters(sessions, opt.RegistryHosts),
+		Frontends:                 map[string]frontend.Frontend{},
+		CacheManager:              solver.NewCacheManager(context.Background(), "local", cache, worker.NewCacheResultStorage(workers)),
+		HistoryDB:                 history,
+		CacheStore:                cache,
+		LeaseManager:              w.LeaseManager(),
+		ContentStore:              w.ContentStore(),
+		GarbageCollect:            w.GarbageCollect,
+		GracefulStop:              make(chan struct{}),
+		Entitlements:              []string{entitlements.EntitlementNetworkHost.String()}, // each build says whether it may
+		HistoryConfig:             &config.HistoryConfig{MaxEntries: new(int64)},
 	})
 	if err != nil {
 		return nil, err

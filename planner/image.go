@@ -160,7 +160,7 @@ func (p *Project) input(ctx context.Context, section werfyaml.Image) (dockerfile
 		}
 	}
 	name := dockerfilePath(section)
-	text, err := fs.ReadFile(p.files(giterminism.Dockerfile), name)
+	text, err := p.dockerfiles.get(name, func() ([]byte, error) { return fs.ReadFile(p.files(giterminism.Dockerfile), name) })
 	if errors.Is(err, fs.ErrNotExist) {
 		return in, section.At("dockerfile").Errorf("image %q: no file %s in the commit", section.Name, name).
 			Advise("commit it, or correct the path: dockerfile is relative to context")
@@ -168,7 +168,7 @@ func (p *Project) input(ctx context.Context, section werfyaml.Image) (dockerfile
 	if err != nil {
 		return in, section.At("dockerfile").Errorf("image %q: %v", section.Name, err)
 	}
-	ignore, err := ignorePatterns(p.files(giterminism.Dockerignore), name, section.Context)
+	ignore, err := p.ignorePatterns(name, section.Context)
 	if err != nil {
 		return in, err
 	}

@@ -30,6 +30,9 @@ type Project struct {
 	rulesName string   // of werf-giterminism.yaml
 	dev       bool     // the work tree is what is read
 	beside    []string // what is read as the chart's files are
+	// What images have in common is read once.
+	dockerfiles shared[[]byte]
+	ignores     shared[[]string] // patterns of ignore files
 	// workTree is the project on disk, opened when something of it is allowed; nil
 	// if there is none. Links that lead out of it are not followed.
 	workTree func() *os.Root

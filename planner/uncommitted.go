@@ -180,7 +180,7 @@ func (i *inspection) inContext(name string) bool {
 		}
 		below := strings.TrimPrefix(name, s.Context+"/")
 		return !slices.ContainsFunc(s.ContextAddFiles, func(added string) bool { return inside(below, added) }) &&
-			slices.ContainsFunc(image.Builds, func(b *Build) bool { return b.Recipe.Reads(below) })
+			slices.ContainsFunc(image.Builds, func(b *Build) bool { return b.Recipe.Listing != nil && b.Recipe.Listing.Covers(below) })
 	})
 }
 

@@ -60,7 +60,7 @@ type SSH struct {
 // Solver turns a build into an image stored in Build.Repo, or into a layer cache
 // if it has a CacheTo, and returns the descriptor of its manifest (of a cache, if
 // there was anything to store). Progress goes to engine.Emit. Implementations:
-// BuildKit in this process, a remote BuildKit, a fake.
+// BuildKit in a process of this machine, a remote BuildKit, a fake.
 type Solver interface {
 	Solve(ctx context.Context, b Build) (ocispec.Descriptor, error)
 }

@@ -65,6 +65,7 @@ func nodeMirror(t *testing.T) *testenv.RegistryServer {
 }
 
 func TestExampleExport(t *testing.T) {
+	t.Parallel()
 	mirror, registry := nodeMirror(t), testenv.Registry(t)
 	repo := testenv.GitRepo(t, nodeApp)
 	cli := testenv.Slipway(t)
@@ -114,6 +115,7 @@ func noTrace(t *testing.T, registry *testenv.RegistryServer, ref string) {
 }
 
 func TestExampleBundle(t *testing.T) {
+	t.Parallel()
 	mirror, registry := nodeMirror(t), testenv.Registry(t)
 	repo := testenv.GitRepo(t, nodeApp)
 	repo.Write("werf.yaml", strings.Replace(nodeApp["werf.yaml"], "myproject", "mybundle", 1))

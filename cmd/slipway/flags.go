@@ -178,6 +178,7 @@ func (r *runFlags) running(f *flags) {
 	f.str(&r.FinalRepo, "final-repo", "Use final images from this repository: they are copied there from --repo (default: --repo)")
 	f.list(&r.SecondaryRepos, "secondary-repo", "WERF_SECONDARY_REPO", "Copy images that this repository has to --repo instead of building them; it is only read; repeatable")
 	r.cache(f)
+	f.list(&r.Builders, "builder", "WERF_BUILDER", "Build on this BuildKit instead of on this machine: unix://PATH, tcp://HOST:PORT, docker-container://NAME or kube-pod://POD; of several, an image goes to the one that has its layers; repeatable (default: $BUILDKIT_HOST)")
 	f.boolean(&r.RequireBuilt, "require-built-images", "Z", "Fail where an image would have to be built")
 	r.howRun(f)
 	r.log.add(f)
@@ -221,6 +222,9 @@ func (r *runFlags) options(images []string) (pipeline.Options, error) {
 		r.Parallel = 1
 	case r.Parallel <= 0:
 		r.Parallel = unlimited
+	}
+	if host := os.Getenv("BUILDKIT_HOST"); host != "" && len(r.Builders) == 0 {
+		r.Builders = []string{host}
 	}
 	for name := range strings.SplitSeq(r.platforms, ",") {
 		if name = strings.TrimSpace(name); name != "" && !slices.Contains(r.Project.Platforms, name) {

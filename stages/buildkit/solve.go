@@ -3,7 +3,7 @@
 // status stream into events.
 //
 // It must never know what a key, a Dockerfile or a werf.yaml is, nor where the
-// BuildKit on the other end runs: package embedded starts one in this process.
+// BuildKit on the other end runs: package embedded starts one here.
 package buildkit
 
 import (

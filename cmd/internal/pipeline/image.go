@@ -55,7 +55,7 @@ func (r *run) build(image *planner.Image, b *planner.Build) *engine.Node {
 		recipe := func(ctx context.Context, made []stages.Image) (stages.Build, error) {
 			return r.solvable(ctx, image, b, made)
 		}
-		stage := stages.NewBuild(r.repo, b.Key, recipe, lockedSolver{r.solver, b.Recipe.Remotes})
+		stage := stages.NewBuild(r.repo, b.Key, recipe, lockedSolver{r.solver, b.Recipe.Remotes}, r.turns)
 		if r.cache != nil {
 			stage.Built = func(ctx context.Context, build stages.Build) {
 				r.cache.store(ctx, image, b, strings.TrimPrefix(id, "build "), build)
@@ -90,10 +90,11 @@ func (r *run) solvable(ctx context.Context, image *planner.Image, b *planner.Bui
 			shown(image.Name), r.repo.Reference().WithTag(b.Key.String()))
 	}
 	r.noteFloating(ctx)
-	for _, w := range b.Recipe.Warnings {
-		engine.Emit(ctx, engine.Event{Kind: engine.EventNote, Text: w})
+	builder, err := r.buildPlatform(ctx, b.Platform)
+	if err != nil {
+		return stages.Build{}, fmt.Errorf("image %q: %w", shown(image.Name), err)
 	}
-	world := dockerfile.World{Bases: r.bases, Builder: planner.DefaultPlatform()}
+	world := dockerfile.World{Bases: r.bases, Builder: builder}
 	out := stages.Build{Name: shown(image.Name), Platform: b.Platform}
 	for _, m := range made {
 		manifest, config, _, err := oci.ReadImage(ctx, r.repo, m.Desc)
@@ -112,6 +113,12 @@ func (r *run) solvable(ctx context.Context, image *planner.Image, b *planner.Bui
 	s, err := b.Recipe.Solvable(ctx, world)
 	if err != nil {
 		return stages.Build{}, err
+	}
+	for _, w := range s.Warnings {
+		// Images and platforms share Dockerfiles.
+		if _, told := r.warned.LoadOrStore(w, true); !told {
+			engine.Emit(ctx, engine.Event{Kind: engine.EventNote, Text: w.String()})
+		}
 	}
 	if s.SSH != "" && !slices.ContainsFunc(out.SSH, func(agent stages.SSH) bool { return agent.ID == s.SSH }) {
 		return stages.Build{}, &diag.Diagnostic{

@@ -49,6 +49,9 @@ type Options struct {
 	// SSHKeys are files of private keys that RUNs may use as the ssh agent named
 	// default.
 	SSHKeys []string
+	// Builders are addresses of BuildKits that build instead of this machine, see
+	// remote.ParseAddress.
+	Builders []string
 	// StateDir is where layouts and BuildKit's state are; "" is the XDG state
 	// directory.
 	StateDir string
@@ -69,19 +72,15 @@ type run struct {
 	others  []oci.Repository // that may have images, too
 	cache   *layers          // nil if there is none
 	solver  solver
+	turns   *stages.Turns // nil where nothing is built
 	copies  *semaphore.Weighted
 	report  string // the build report's file
 
 	floating sync.Once
+	warned   sync.Map                        // dockerfile.Warning -> true: each is told once
 	nodes    map[engine.Key]*engine.Node     // one per key: what is the same is made once
 	copied   map[*planner.Image]*engine.Node // to the final repository
 	barrier  *engine.Node                    // needs all that must be there before an alias moves
-}
-
-// solver is a stages.Solver with an end.
-type solver interface {
-	stages.Solver
-	Close() error
 }
 
 // open plans the project and opens its repository; nothing is asked of a
@@ -99,6 +98,10 @@ func open(ctx context.Context, o Options) (*run, error) {
 		return nil, &diag.Diagnostic{Message: err.Error()}
 	}
 	if err := checkHow(o); err != nil {
+		return nil, err
+	}
+	builders, err := solverOf(o, session)
+	if err != nil {
 		return nil, err
 	}
 	report, err := o.BuildReport.path()
@@ -123,7 +126,10 @@ func open(ctx context.Context, o Options) (*run, error) {
 		nodes: map[engine.Key]*engine.Node{}, copied: map[*planner.Image]*engine.Node{},
 	}
 	r.barrier = &engine.Node{ID: "barrier", Stage: stages.Barrier{}}
-	r.solver = newSolver(o.StateDir, session)
+	r.solver = builders
+	if !o.RequireBuilt {
+		r.turns = stages.NewTurns(filepath.Join(o.StateDir, "locks"))
+	}
 	if r.repo, err = r.repository("--repo", o.Repo); err == nil && o.FinalRepo != "" {
 		if r.final, err = r.repository("--final-repo", o.FinalRepo); r.final == r.repo {
 			r.final = nil

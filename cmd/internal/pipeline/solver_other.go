@@ -18,7 +18,7 @@ func newSolver(string, *oci.Session) solver { return noSolver{} }
 type noSolver struct{}
 
 func (noSolver) Solve(context.Context, stages.Build) (ocispec.Descriptor, error) {
-	return ocispec.Descriptor{}, errors.New("images are built on Linux only: run slipway there, or use --require-built-images to publish what has been built")
+	return ocispec.Descriptor{}, errors.New("images are built by BuildKit, which runs on Linux: name one that does with --builder, for example docker-container://buildkitd after docker run --detach --privileged --name buildkitd moby/buildkit, or tcp://HOST:1234; or publish what has been built with --require-built-images")
 }
 
 func (noSolver) Close() error { return nil }

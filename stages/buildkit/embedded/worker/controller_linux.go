@@ -1,4 +1,4 @@
-package embedded
+package worker
 
 import (
 	"context"
@@ -16,7 +16,6 @@ import (
 	"github.com/containerd/containerd/v2/plugins/snapshots/native"
 	"github.com/containerd/containerd/v2/plugins/snapshots/overlay"
 	"github.com/containerd/containerd/v2/plugins/snapshots/overlay/overlayutils"
-	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/cmd/buildkitd/config"
 	"github.com/moby/buildkit/control"
 	bkoci "github.com/moby/buildkit/executor/oci"
@@ -25,7 +24,6 @@ import (
 	"github.com/moby/buildkit/solver"
 	"github.com/moby/buildkit/solver/bboltcachestorage"
 	"github.com/moby/buildkit/util/db/boltutil"
-	"github.com/moby/buildkit/util/disk"
 	"github.com/moby/buildkit/util/entitlements"
 	"github.com/moby/buildkit/util/grpcerrors"
 	"github.com/moby/buildkit/util/network/netproviders"
@@ -50,7 +48,7 @@ func newController(d *daemon, root string, s *oci.Session, runtime string) (*con
 	if err != nil {
 		return nil, fmt.Errorf("opening the state in %s: %w", root, err)
 	}
-	opt.GCPolicy = gcPolicy(root)
+	opt.GCPolicy = d.limit.Policy(root)
 	opt.RegistryHosts = registryHosts(s)
 	exec := &drained{Executor: opt.Executor}
 	opt.Executor = exec
@@ -67,6 +65,8 @@ func newController(d *daemon, root string, s *oci.Session, runtime string) (*con
 		return nil, err
 	}
 	d.stop = append(d.stop, cache.Close)
+	keys := solver.NewCacheManager(context.Background(), "local", cache, worker.NewCacheResultStorage(workers))
+	d.cache = &layers{w, keys}
 	history, err := boltutil.SafeOpen(filepath.Join(root, "history.db"), 0o600, nil)
 	if err != nil {
 		return nil, err
@@ -77,7 +77,7 @@ func newController(d *daemon, root string, s *oci.Session, runtime string) (*con
 		ResolveCacheImporterFuncs: cacheImporters(sessions, w.ContentStore(), opt.RegistryHosts),
 		ResolveCacheExporterFuncs: cacheExporters(sessions, opt.RegistryHosts),
 		Frontends:                 map[string]frontend.Frontend{},
-		CacheManager:              solver.NewCacheManager(context.Background(), "local", cache, worker.NewCacheResultStorage(workers)),
+		CacheManager:              keys,
 		HistoryDB:                 history,
 		CacheStore:                cache,
 		LeaseManager:              w.LeaseManager(),
@@ -92,22 +92,6 @@ func newController(d *daemon, root string, s *oci.Session, runtime string) (*con
 	}
 	d.stop = append(d.stop, history.Close, c.Close, exec.wait)
 	return c, nil
-}
-
-// gcPolicy is buildkitd's own default: bounds by the size of the disk.
-func gcPolicy(root string) []client.PruneInfo {
-	stat, err := disk.GetDiskStat(root)
-	if err != nil {
-		return nil
-	}
-	var out []client.PruneInfo
-	for _, rule := range config.DefaultGCPolicy(config.GCConfig{}, stat) {
-		out = append(out, client.PruneInfo{
-			Filter: rule.Filters, All: rule.All, KeepDuration: rule.KeepDuration.Duration,
-			ReservedSpace: rule.ReservedSpace.AsBytes(stat), MaxUsedSpace: rule.MaxUsedSpace.AsBytes(stat), MinFreeSpace: rule.MinFreeSpace.AsBytes(stat),
-		})
-	}
-	return out
 }
 
 // snapshotter is overlayfs where the kernel can, else plain copies.

@@ -11,12 +11,10 @@ import (
 // one that ends in "-" stands for all that begin with it.
 var laterFlags = map[string]string{
 	"allow-includes-update":   "werf-includes.yaml is not read yet",
-	"cache-repo":              "",
 	"follow":                  "run the command again when there is a new commit: a run with nothing to do takes about as long as asking git",
 	"introspect-before-error": introspect,
 	"introspect-error":        introspect,
 	"introspect-stage":        introspect,
-	"secondary-repo":          "",
 	"secret-key":              "secrets stay encrypted in a bundle, and no key is needed",
 	"set-root-json":           "",
 	"set-runtime-json":        "",

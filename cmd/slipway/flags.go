@@ -177,6 +177,8 @@ func (r *runFlags) running(f *flags) {
 	f.reads("parallel-tasks-limit", "WERF_PARALLEL_TASKS_LIMIT")
 	f.boolean(&r.parallel, "parallel", "p", "Build images in parallel")
 	f.str(&r.FinalRepo, "final-repo", "Use final images from this repository: they are copied there from --repo (default: --repo)")
+	f.list(&r.SecondaryRepos, "secondary-repo", "WERF_SECONDARY_REPO", "Copy images that this repository has to --repo instead of building them; it is only read; repeatable")
+	r.cache(f)
 	f.list(&r.Builders, "builder", "WERF_BUILDER", "Build on this BuildKit instead of on this machine: unix://PATH, tcp://HOST:PORT, docker-container://NAME or kube-pod://POD; of several, an image goes to the one that has its layers; repeatable (default: $BUILDKIT_HOST)")
 	f.boolean(&r.RequireBuilt, "require-built-images", "Z", "Fail where an image would have to be built")
 	f.localCacheLimit(&r.cacheLimit)

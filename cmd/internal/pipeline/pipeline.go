@@ -6,12 +6,14 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 
 	"slipway/engine"
@@ -32,7 +34,11 @@ type Options struct {
 	// FinalRepo is where final images are used from: they are copied there. "" is
 	// Repo.
 	FinalRepo string
-	Registry  oci.Options
+	// SecondaryRepos may have images, too: what is found there is copied to Repo and
+	// not built. They are only read.
+	SecondaryRepos []string
+	Cache          CacheOptions
+	Registry       oci.Options
 	// Parallel is how many builds run at once; 0 means DefaultParallel.
 	Parallel int
 	// RequireBuilt makes a missing image an error instead of a build.
@@ -71,7 +77,9 @@ type run struct {
 	session *oci.Session
 	bases   *bases
 	repo    oci.Repository
-	final   oci.Repository // nil if images are used from repo
+	final   oci.Repository   // nil if images are used from repo
+	others  []oci.Repository // that may have images, too
+	cache   *layers          // nil if there is none
 	solver  solver
 	turns   *stages.Turns // nil where nothing is built
 	copies  *semaphore.Weighted
@@ -120,6 +128,7 @@ func open(ctx context.Context, o Options) (*run, error) {
 	if ref, err := oci.ParseReference(o.Repo); err == nil && !ref.IsLayout() {
 		o.Project.RepoName = ref.Name()
 	}
+	o.Sinks = []engine.Sink{&serial{sinks: o.Sinks}}
 	plan, err := planner.Load(ctx, o.Project)
 	if err != nil {
 		return nil, err
@@ -137,6 +146,15 @@ func open(ctx context.Context, o Options) (*run, error) {
 		if r.final, err = r.repository("--final-repo", o.FinalRepo); r.final == r.repo {
 			r.final = nil
 		}
+	}
+	for _, name := range o.SecondaryRepos {
+		repo, openErr := r.repository("--secondary-repo", name)
+		if err = cmp.Or(err, openErr); openErr == nil && repo != r.repo && !slices.Contains(r.others, repo) {
+			r.others = append(r.others, repo)
+		}
+	}
+	if err == nil {
+		r.cache, err = newLayers(r)
 	}
 	if err == nil {
 		err = r.prepareReport()
@@ -200,6 +218,7 @@ func (r *run) execute(ctx context.Context, goals []*engine.Node) (*Report, error
 	if err == nil && save {
 		err = r.saveReport(ctx, report)
 	}
+	r.cache.wait()
 	return &Report{Report: report, Requests: r.session.Requests()}, err
 }
 

@@ -34,7 +34,7 @@ import (
 )
 
 // newController assembles what buildkitd's main assembles, less what a run of
-// seconds has no use for: frontends, remote caches, history, traces.
+// seconds has no use for: frontends, history, traces.
 func newController(d *daemon, root string, s *oci.Session, o Options, isolation host.Isolation) (*control.Controller, error) {
 	sessions, err := session.NewManager()
 	if err != nil {
@@ -81,16 +81,18 @@ func newController(d *daemon, root string, s *oci.Session, o Options, isolation 
 		return nil, err
 	}
 	c, err := control.NewController(control.Opt{
-		SessionManager:   sessions,
-		WorkerController: workers,
-		Frontends:        map[string]frontend.Frontend{},
-		CacheManager:     keys,
-		HistoryDB:        history,
-		CacheStore:       cache,
-		LeaseManager:     w.LeaseManager(),
-		ContentStore:     w.ContentStore(),
-		GarbageCollect:   w.GarbageCollect,
-		GracefulStop:     make(chan struct{}),
+		SessionManager:            sessions,
+		WorkerController:          workers,
+		ResolveCacheImporterFuncs: cacheImporters(sessions, w.ContentStore(), opt.RegistryHosts),
+		ResolveCacheExporterFuncs: cacheExporters(sessions, opt.RegistryHosts),
+		Frontends:                 map[string]frontend.Frontend{},
+		CacheManager:              keys,
+		HistoryDB:                 history,
+		CacheStore:                cache,
+		LeaseManager:              w.LeaseManager(),
+		ContentStore:              w.ContentStore(),
+		GarbageCollect:            w.GarbageCollect,
+		GracefulStop:              make(chan struct{}),
 		// Each build says which of them it may use.
 		Entitlements:  []string{entitlements.EntitlementNetworkHost.String(), entitlements.EntitlementSecurityInsecure.String()},
 		HistoryConfig: &config.HistoryConfig{MaxEntries: new(int64)},

@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +52,16 @@ func TestHostUsageAndPrune(t *testing.T) {
 	build("third", "--local-cache-limit", "10MB")
 	if size := builds(); size > 10e6 {
 		t.Errorf("with a limit of 10 MB the build has left %d bytes", size)
+	}
+	// A run that was killed while it removed layers has left what nobody knows.
+	layers, err := filepath.Glob(filepath.Join(cli.Home, "state/slipway/buildkit/0/runc-*/snapshots/snapshots"))
+	if err != nil || len(layers) != 1 {
+		t.Fatal(layers, err)
+	}
+	orphan := filepath.Join(layers[0], "999999")
+	err = errors.Join(os.Mkdir(orphan, 0o700), os.WriteFile(filepath.Join(cli.Home, "state/slipway/buildkit/0/in-use"), nil, 0o600))
+	if host("prune"); err != nil || exists(orphan) {
+		t.Errorf("what a killed run was removing is still there: %v", err)
 	}
 	if host("prune", "--all"); builds() != 0 {
 		t.Errorf("%d bytes are left of all", builds())
@@ -109,4 +122,9 @@ func TestHostErrors(t *testing.T) {
 	if r.Code != 2 || !strings.Contains(r.Stderr, "local-cache-limit") {
 		t.Errorf("exit code %d:\n%s", r.Code, r.Stderr)
 	}
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }

@@ -187,8 +187,8 @@ func (d *daemon) solve(ctx context.Context, b stages.Build, runs []ocispec.Platf
 }
 
 // closePatience is how long BuildKit may take to end: containers that have been
-// killed may take a while to be gone.
-const closePatience = 15 * time.Second
+// killed may take a while to be gone, and so may large layers that are collected.
+const closePatience = time.Minute
 
 func (d *daemon) close() error {
 	return errors.Join(d.client.Close(), d.process.Close(closePatience))

@@ -24,9 +24,26 @@ type Stage interface {
 	Run(ctx context.Context, needs []Result) (Result, error)
 }
 
+// Busy is the error of a Run that did nothing since somebody else, another
+// process, is making the result. The engine calls Wait, which counts for no limit
+// of Options and ends early when the run fails or is cancelled; then it calls
+// Find again, and Run if there still is nothing.
+type Busy struct {
+	Wait func(ctx context.Context) error
+}
+
+func (*Busy) Error() string { return "somebody else is making it" }
+
 // Unchanged is what a Result may implement to say that Run found everything as
 // it should be and wrote nothing: an alias that already pointed at its target.
 type Unchanged interface{ Unchanged() bool }
+
+// Elsewhere is what a Result of Find may implement to say that the result exists,
+// and not where it has to be: Fetch brings it there in the place of Run, and what
+// the node needs is not asked for.
+type Elsewhere interface {
+	Fetch(ctx context.Context) (Result, error)
+}
 
 // Node is a stage with its place in the graph. Nodes are compared by identity:
 // a node that two others need is run once.

@@ -9,7 +9,8 @@ import (
 type EventKind int
 
 // The life of a node, in the order in which it can happen, then what a running
-// stage tells about its own work.
+// stage tells about its own work. A node that was Busy is looked up, and perhaps
+// started, once more.
 const (
 	EventLookup    EventKind = iota // Find was called
 	EventFound                      // Find found the result; the stage and all under it is skipped

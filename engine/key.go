@@ -3,9 +3,9 @@ package engine
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"hash"
 	"io"
+	"strconv"
 )
 
 // Key is the sha256 over everything that can change a stage's result and
@@ -23,6 +23,7 @@ func (k Key) String() string { return hex.EncodeToString(k[:]) }
 type KeyWriter struct {
 	hash  hash.Hash
 	trace io.Writer
+	buf   []byte // of Field
 }
 
 // NewKeyWriter starts the key of a stage of the given kind. Each byte that
@@ -30,30 +31,38 @@ type KeyWriter struct {
 // explanation of a cache miss.
 func NewKeyWriter(kind string, version int, trace io.Writer) *KeyWriter {
 	w := &KeyWriter{hash: sha256.New(), trace: trace}
-	w.Field("slipway "+kind+" key", fmt.Sprint(version))
+	w.Field("slipway "+kind+" key", strconv.Itoa(version))
 	return w
 }
 
 // Field adds one named value.
 func (w *KeyWriter) Field(name, value string) {
-	w.write(fmt.Sprintf("%s %d\n%s\n", name, len(value), value))
+	w.buf = AppendField(w.buf[:0], name, value)
+	w.Fields(w.buf)
+}
+
+// Fields adds what AppendField has made, for fields that many keys share.
+func (w *KeyWriter) Fields(fields []byte) {
+	w.hash.Write(fields) // a hash never fails
+	w.explain(fields)
+}
+
+// AppendField appends one named value as it enters keys.
+func AppendField(b []byte, name, value string) []byte {
+	b = strconv.AppendInt(append(append(b, name...), ' '), int64(len(value)), 10)
+	return append(append(append(b, '\n'), value...), '\n')
 }
 
 // Sum ends the key.
 func (w *KeyWriter) Sum() Key {
 	var k Key
 	w.hash.Sum(k[:0])
-	w.explain(fmt.Sprintf("= %s\n", k))
+	w.explain([]byte("= " + k.String() + "\n"))
 	return k
 }
 
-func (w *KeyWriter) write(s string) {
-	io.WriteString(w.hash, s) // a hash never fails
-	w.explain(s)
-}
-
-func (w *KeyWriter) explain(s string) {
+func (w *KeyWriter) explain(b []byte) {
 	if w.trace != nil {
-		io.WriteString(w.trace, s) // tracing must not fail a run
+		w.trace.Write(b) // tracing must not fail a run
 	}
 }

@@ -73,6 +73,7 @@ func Run(ctx context.Context, goals []*Node, o Options) (*Report, error) {
 		return nil, err
 	}
 	r := newRun(ctx, all, o.withDefaults())
+	defer r.stopWaits()
 	start := time.Now()
 	for _, s := range roots {
 		r.visit(s)

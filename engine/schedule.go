@@ -21,7 +21,7 @@ type run struct {
 
 	lookups []*state // wait for Find, in the order they were asked for
 	finding int      // calls of Find in flight
-	busy    int      // calls of Find and Run in flight
+	busy    int      // calls of Find, Run and Busy.Wait in flight
 	kinds   []*kind  // in graph order, so that a run can be repeated
 
 	// outcomes has room for one outcome of each node, so that a call which
@@ -29,12 +29,24 @@ type run struct {
 	outcomes  chan outcome
 	halted    bool // start nothing more
 	cancelled bool // ctx ended while the run was going on
+
+	waiting   context.Context // of calls of Busy.Wait
+	stopWaits context.CancelFunc
 }
 
-// outcome is what a call of Find (ran false) or Run (ran true) came to.
+// call is what a stage is asked to do.
+type call int
+
+const (
+	callFind call = iota
+	callRun
+	callWait // Busy.Wait
+)
+
+// outcome is what a call came to.
 type outcome struct {
 	state     *state
-	ran       bool
+	call      call
 	result    Result
 	found     bool
 	unchanged bool
@@ -49,6 +61,7 @@ func newRun(ctx context.Context, all []*state, o Options) *run {
 		all:      all,
 		outcomes: make(chan outcome, len(all)),
 	}
+	r.waiting, r.stopWaits = context.WithCancel(ctx)
 	kinds := map[string]*kind{}
 	for _, s := range all {
 		k := kinds[s.node.Kind]
@@ -102,7 +115,8 @@ func (r *run) dispatch() {
 		s := r.lookups[0]
 		r.lookups = r.lookups[1:]
 		r.finding++
-		r.start(s, EventLookup, func(ctx context.Context) (out outcome) {
+		r.events.emit(s.node, Event{Kind: EventLookup})
+		r.start(r.ctx, s, callFind, func(ctx context.Context) (out outcome) {
 			out.result, out.found, out.err = s.node.Stage.Find(ctx)
 			return out
 		})
@@ -111,12 +125,17 @@ func (r *run) dispatch() {
 		for len(k.ready) > 0 && k.running < k.limit {
 			s := heap.Pop(&k.ready).(*state)
 			k.running++
-			needs := make([]Result, len(s.needs))
+			needs := make([]Result, len(s.needs)) // without results if s is elsewhere
 			for i, m := range s.needs {
 				needs[i] = m.result
 			}
-			r.start(s, EventStarted, func(ctx context.Context) (out outcome) {
-				out.result, out.err = s.node.Stage.Run(ctx, needs)
+			r.events.emit(s.node, Event{Kind: EventStarted})
+			r.start(r.ctx, s, callRun, func(ctx context.Context) (out outcome) {
+				if s.elsewhere != nil {
+					out.result, out.err = s.elsewhere.Fetch(ctx)
+				} else {
+					out.result, out.err = s.node.Stage.Run(ctx, needs)
+				}
 				if u, ok := out.result.(Unchanged); ok && out.err == nil {
 					out.unchanged = u.Unchanged()
 				}
@@ -127,11 +146,10 @@ func (r *run) dispatch() {
 }
 
 // start makes one call in a goroutine of its own.
-func (r *run) start(s *state, kind EventKind, call func(context.Context) outcome) {
+func (r *run) start(ctx context.Context, s *state, c call, do func(context.Context) outcome) {
 	s.busy, s.start = true, time.Now()
 	r.busy++
-	r.events.emit(s.node, Event{Kind: kind})
-	ctx := r.events.context(r.ctx, s.node)
+	ctx = r.events.context(ctx, s.node)
 	go func() {
 		// Stands if call neither returns nor panics: runtime.Goexit.
 		out := outcome{err: errors.New("the stage ended its own goroutine")}
@@ -139,10 +157,10 @@ func (r *run) start(s *state, kind EventKind, call func(context.Context) outcome
 			if v := recover(); v != nil {
 				out = outcome{err: &PanicError{Value: v, Stack: debug.Stack()}}
 			}
-			out.state, out.ran = s, kind == EventStarted
+			out.state, out.call = s, c
 			r.outcomes <- out
 		}()
-		out = call(ctx)
+		out = do(ctx)
 	}()
 }
 
@@ -151,26 +169,42 @@ func (r *run) handle(out outcome) {
 	s := out.state
 	s.busy, s.duration = false, time.Since(s.start)
 	r.busy--
-	if out.ran {
-		s.kind.running--
-	} else {
+	switch out.call {
+	case callFind:
 		r.finding--
+	case callRun:
+		s.kind.running--
 	}
+	var busy *Busy
 	switch {
 	case out.err != nil && r.ctx.Err() != nil:
 		r.end(s, StatusCancelled, out.err)
+	case out.call == callRun && errors.As(out.err, &busy):
+		r.start(r.waiting, s, callWait, func(ctx context.Context) (out outcome) {
+			out.err = busy.Wait(ctx)
+			return out
+		})
+	case out.call == callWait && r.halted:
+		r.end(s, StatusNotRun, nil)
 	case out.err != nil:
 		r.halted = true
+		r.stopWaits()
 		r.end(s, StatusFailed, out.err)
-	case !out.ran && !out.found:
+	case out.call == callWait:
+		r.lookups = append(r.lookups, s)
+	case out.call == callFind && !out.found:
 		r.missed(s)
+	case out.call == callFind && isElsewhere(out.result):
+		s.elsewhere = out.result.(Elsewhere)
+		r.events.emit(s.node, Event{Kind: EventMissed})
+		heap.Push(&s.kind.ready, s)
 	default:
 		s.result, s.done = out.result, true
 		status := StatusFound
 		switch {
 		case out.unchanged:
 			status = StatusUnchanged
-		case out.ran:
+		case out.call == callRun:
 			status = StatusRan
 		}
 		r.end(s, status, nil)
@@ -180,6 +214,11 @@ func (r *run) handle(out outcome) {
 			}
 		}
 	}
+}
+
+func isElsewhere(result Result) bool {
+	_, ok := result.(Elsewhere)
+	return ok
 }
 
 // visit asks for a node, once however many need it.

@@ -21,7 +21,7 @@ import (
 	"oras.land/oras-go/v2/content/oci"
 	"oras.land/oras-go/v2/errdef"
 
-	"slipway/oci/internal/filelock"
+	"slipway/oci/filelock"
 )
 
 const layoutLock = "index.json.lock"

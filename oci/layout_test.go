@@ -16,7 +16,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
-	"slipway/oci/internal/filelock"
+	"slipway/oci/filelock"
 )
 
 func TestLayoutReadsCreateNothing(t *testing.T) {

@@ -41,7 +41,7 @@ type Options struct {
 	DockerConfig string
 	// Transport replaces the session's own connection pool, and with it
 	// SkipTLSVerify. Tests count and redirect requests with it.
-	Transport http.RoundTripper
+	Transport http.RoundTripper `json:"-"`
 	// UserAgent is sent with every request; empty means "slipway".
 	UserAgent string
 }
@@ -104,6 +104,14 @@ func NewSession(o Options) (*Session, error) {
 // Requests counts the HTTP requests that the session has made so far.
 func (s *Session) Requests() Stats {
 	return Stats{Total: int(s.counter.total.Load()), Writes: int(s.counter.writes.Load())}
+}
+
+// Options are the options of the session, for a session of another process: all
+// but Transport.
+func (s *Session) Options() Options {
+	o := s.opts
+	o.Transport = nil
+	return o
 }
 
 // SkipTLSVerify tells whether certificates go unchecked, for those who must

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"slipway/planner/diag"
+	"slipway/planner/giterminism"
 
 	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
@@ -21,24 +22,28 @@ func ignoreFiles(dockerfile, context string) []string {
 	return []string{dockerfile + ".dockerignore", path.Join(context, ".dockerignore")}
 }
 
-// ignorePatterns reads the ignore file that belongs to a Dockerfile: its own,
-// else the context's. A pattern that cannot be is a diagnostic.
-func ignorePatterns(files fs.FS, dockerfile, context string) ([]string, error) {
+// ignorePatterns are those of the ignore file that belongs to a Dockerfile: its
+// own, else the context's. A pattern that cannot be is a diagnostic.
+func (p *Project) ignorePatterns(dockerfile, context string) ([]string, error) {
 	for _, name := range ignoreFiles(dockerfile, context) {
-		text, err := fs.ReadFile(files, name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
+		patterns, err := p.ignores.get(name, func() ([]string, error) { return readIgnoreFile(p.files(giterminism.Dockerignore), name) })
+		if !errors.Is(err, fs.ErrNotExist) {
+			return patterns, err
 		}
-		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", name, err)
-		}
-		patterns, err := ignorefile.ReadAll(bytes.NewReader(text))
-		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", name, err)
-		}
-		return patterns, checkPatterns(name, text, patterns)
 	}
 	return nil, nil
+}
+
+func readIgnoreFile(files fs.FS, name string) ([]string, error) {
+	text, err := fs.ReadFile(files, name)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	patterns, err := ignorefile.ReadAll(bytes.NewReader(text))
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	return patterns, checkPatterns(name, text, patterns)
 }
 
 // checkPatterns finds the lines whose patterns the matcher does not take.

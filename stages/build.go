@@ -17,19 +17,37 @@ type BuildStage struct {
 	keyed
 	recipe Recipe
 	solver Solver
+	turns  *Turns
+	// Built, if set, is told of a build that has been run when its key tag is
+	// usable. It must not block.
+	Built func(ctx context.Context, b Build)
 }
 
-// NewBuild makes the stage that builds recipe into repo.
-func NewBuild(repo oci.Repository, key engine.Key, recipe Recipe, solver Solver) *BuildStage {
-	return &BuildStage{keyed: keyed{Repo: repo, Key: key}, recipe: recipe, solver: solver}
+// NewBuild makes the stage that builds recipe into repo, in its turn.
+func NewBuild(repo oci.Repository, key engine.Key, recipe Recipe, solver Solver, turns *Turns) *BuildStage {
+	return &BuildStage{keyed: keyed{Repo: repo, Key: key}, recipe: recipe, solver: solver, turns: turns}
 }
 
 // Run solves the build. Everything that the key tag names is in the repository
-// before the tag is.
+// before the tag is. While another run on this machine builds the key, the error
+// is *engine.Busy.
 func (s *BuildStage) Run(ctx context.Context, needs []engine.Result) (engine.Result, error) {
 	images, err := all(needs)
 	if err != nil {
 		return nil, err
+	}
+	done, err := s.turns.take(ctx, s.Repo.Reference().WithTag(s.Key.String()).String())
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	if s.turns != nil { // another run may have had its turn since Find was called
+		desc, found, err := oci.Lookup(ctx, s.Repo, s.Key.String())
+		if err != nil || found {
+			image := s.image(desc)
+			image.found = found
+			return image, err
+		}
 	}
 	build, err := s.recipe(ctx, images)
 	if err != nil {
@@ -43,5 +61,9 @@ func (s *BuildStage) Run(ctx context.Context, needs []engine.Result) (engine.Res
 	if err != nil {
 		return nil, err
 	}
-	return s.claim(ctx, desc)
+	image, err := s.claim(ctx, desc)
+	if err == nil && s.Built != nil {
+		s.Built(ctx, build)
+	}
+	return image, err
 }

@@ -14,7 +14,7 @@ import (
 func TestBuild(t *testing.T) {
 	everywhere(t, func(t *testing.T, w *world) {
 		repo, solver := w.repo(t, "app"), &fakeSolver{session: w.session}
-		stage := NewBuild(repo, key("app"), recipe("app"), solver)
+		stage := NewBuild(repo, key("app"), recipe("app"), solver, nil)
 		done := w.unwritten(t)
 		if result, found, err := stage.Find(t.Context()); found || err != nil {
 			t.Fatalf("found %v (%v) in an empty repository", result, err)
@@ -33,7 +33,7 @@ func TestBuild(t *testing.T) {
 		if err != nil || !ok || found.(Image).Ref() != image.Ref() || found.(Image).Desc.Digest != image.Desc.Digest {
 			t.Errorf("found %v, %v, %v; want %v", found, ok, err, image)
 		}
-		if _, ok, err := NewBuild(repo, key("other"), nil, nil).Find(t.Context()); ok || err != nil {
+		if _, ok, err := NewBuild(repo, key("other"), nil, nil, nil).Find(t.Context()); ok || err != nil {
 			t.Errorf("another key is found: %v, %v", ok, err)
 		}
 	})
@@ -51,7 +51,7 @@ func TestBuildAdoptsTheWinner(t *testing.T) {
 			}
 			return err
 		}}
-		made, err := NewBuild(repo, key("app"), recipe("app"), solver).Run(t.Context(), nil)
+		made, err := NewBuild(repo, key("app"), recipe("app"), solver, nil).Run(t.Context(), nil)
 		check(t, err)
 		if got := made.(Image).Desc.Digest; got != winner.Desc.Digest {
 			t.Errorf("the image is %s, want the winner's %s", got, winner.Desc.Digest)
@@ -68,8 +68,8 @@ func TestBuildFails(t *testing.T) {
 	everywhere(t, func(t *testing.T, w *world) {
 		repo := w.repo(t, "app")
 		for name, stage := range map[string]*BuildStage{
-			"recipe": NewBuild(repo, key("app"), noRecipe, &fakeSolver{session: w.session}),
-			"solver": NewBuild(repo, key("app"), recipe("app"), &fakeSolver{session: w.session, hook: broken}),
+			"recipe": NewBuild(repo, key("app"), noRecipe, &fakeSolver{session: w.session}, nil),
+			"solver": NewBuild(repo, key("app"), recipe("app"), &fakeSolver{session: w.session, hook: broken}, nil),
 		} {
 			if result, err := stage.Run(t.Context(), nil); !errors.Is(err, errBroken) {
 				t.Errorf("%s: got %v, %v", name, result, err)
@@ -87,7 +87,7 @@ func TestBuildIntoAForeignDirectory(t *testing.T) {
 	check(t, os.WriteFile(filepath.Join(dir, "letter.txt"), nil, 0o644))
 	w := newWorld(t, "oci:"+filepath.Dir(dir)+"/")
 	solver := &fakeSolver{session: w.session}
-	_, err := NewBuild(w.repo(t, filepath.Base(dir)), key("app"), recipe("app"), solver).Run(t.Context(), nil)
+	_, err := NewBuild(w.repo(t, filepath.Base(dir)), key("app"), recipe("app"), solver, nil).Run(t.Context(), nil)
 	if err == nil || !strings.Contains(err.Error(), "letter.txt") {
 		t.Errorf("got %v", err)
 	}
@@ -100,7 +100,7 @@ func TestFindFails(t *testing.T) {
 	w := newWorld(t, places["registry"](t))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, found, err := NewBuild(w.repo(t, "app"), key("app"), nil, nil).Find(ctx)
+	_, found, err := NewBuild(w.repo(t, "app"), key("app"), nil, nil, nil).Find(ctx)
 	if found || !errors.Is(err, context.Canceled) {
 		t.Errorf("a look-up that failed is %v, %v", found, err)
 	}

@@ -32,7 +32,7 @@ func newRelease(t *testing.T, w *world, solver Solver) *release {
 	}
 	var builds []*engine.Node
 	for _, name := range []string{"a", "b"} {
-		build := &engine.Node{ID: "build " + name, Kind: "build", Stage: NewBuild(r.repo, key(name), recipe(name), solver)}
+		build := &engine.Node{ID: "build " + name, Kind: "build", Stage: NewBuild(r.repo, key(name), recipe(name), solver, nil)}
 		label := NewLabel(r.repo, key(name), map[string]string{"by": "test"})
 		builds, r.labels = append(builds, build), append(r.labels, label)
 		publish(&engine.Node{ID: "label " + name, Kind: "label", Needs: []*engine.Node{build}, Stage: label}, r.target, name)

@@ -69,6 +69,7 @@ func pushIndex(t *testing.T, registry *testenv.RegistryServer, ref string, kind 
 // Bases of every form: how they are named, and what they are. What is published
 // is an OCI image with the base's layers, config and all.
 func TestBases(t *testing.T) {
+	t.Parallel()
 	registry := testenv.Registry(t)
 	oci := testenv.TreeImage(t, nil, map[string]string{"etc/base": "base\n"}, func(c *v1.Config) {
 		c.Env, c.WorkingDir, c.Cmd = []string{"PATH=/base/bin", "FROM_BASE=yes"}, "/work", []string{"from", "base"}
@@ -106,7 +107,7 @@ func TestBases(t *testing.T) {
 	testenv.Slipway(t).Run(repo.Dir, nil, "export", "--repo", registry.Host+"/app", "--tag", registry.Host+"/out:%image%",
 		"--container-registry-mirror", "http://"+registry.Host).Must(t)
 	// One name, in short and in full, is one key; any other name is another.
-	if n := len(registry.Tags("app")); n != len(bases)-1 {
+	if n := len(keyTags(registry, "app")); n != len(bases)-1 {
 		t.Errorf("%d keys for %d bases", n, len(bases))
 	}
 	baseLayers, err := oci.Layers()
@@ -156,6 +157,7 @@ func checkOCI(t *testing.T, img v1.Image) {
 
 // Images without a base, down to one with nothing in it, need no registry for it.
 func TestScratch(t *testing.T) {
+	t.Parallel()
 	registry := testenv.Registry(t)
 	cases := map[string]struct {
 		dockerfile string
@@ -168,6 +170,7 @@ func TestScratch(t *testing.T) {
 	}
 	for kind, c := range cases {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
 			repo := testenv.GitRepo(t, map[string]string{
 				"werf.yaml":  "project: app\nconfigVersion: 1\n---\nimage: app\ndockerfile: Dockerfile\n",
 				"Dockerfile": c.dockerfile, "file": "content\n",

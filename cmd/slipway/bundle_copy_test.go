@@ -86,6 +86,7 @@ func digests(c bundles.Contents) (out []string) {
 // A bundle goes through an archive into a registry that has never seen any of it,
 // when the first one is gone: everything is there, with the digests that it had.
 func TestBundleThroughAnArchive(t *testing.T) {
+	t.Parallel()
 	first, stopFirst := testenv.RegistryProcess(t, t.TempDir())
 	ref := fleet(t, first)
 	cli, dir := testenv.Slipway(t), t.TempDir()

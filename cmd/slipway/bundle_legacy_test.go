@@ -44,6 +44,7 @@ func zipped(t *testing.T, comment string, names []string, files map[string][]byt
 // An archive of werf 2 repacks its images: what its chart says of their digests
 // is not true, and is put right on the way into a registry.
 func TestBundleFromAnArchiveOfWerf(t *testing.T) {
+	t.Parallel()
 	const tag = "3f2a-1690000000000"
 	ref, err := name.ParseReference("old.example.org/app:" + tag)
 	if err != nil {

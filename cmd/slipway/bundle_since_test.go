@@ -89,6 +89,7 @@ func repository(t *testing.T, ref string) oci.Repository {
 // An update for a site that has the bundle before holds what is new, and nothing
 // else.
 func TestArchiveOfAnUpdate(t *testing.T) {
+	t.Parallel()
 	registry, site := shopRegistry(t), testenv.Registry(t)
 	repo, publish := tenImages(t, registry)
 	old := publish("1.0.0")
@@ -150,6 +151,7 @@ func TestArchiveOfAnUpdate(t *testing.T) {
 // A copy that is killed, wherever, is finished by the next, which sends no blob
 // again that had arrived.
 func TestKilledCopy(t *testing.T) {
+	t.Parallel()
 	registry := shopRegistry(t)
 	_, publish := tenImages(t, registry)
 	ref := publish("1.0.0")
@@ -157,6 +159,7 @@ func TestKilledCopy(t *testing.T) {
 	for range 10 {
 		after := 1 + random.IntN(60)
 		t.Run(fmt.Sprintf("after %d requests", after), func(t *testing.T) {
+			t.Parallel()
 			ctx, kill := context.WithCancel(t.Context())
 			var seen atomic.Int32
 			site := testenv.Registry(t, testenv.Intercept(func(http.ResponseWriter, *http.Request) bool {
@@ -197,6 +200,7 @@ func TestKilledCopy(t *testing.T) {
 // The same for a copy into a file: its bytes are those of a copy that was not
 // killed.
 func TestKilledArchive(t *testing.T) {
+	t.Parallel()
 	var kill atomic.Pointer[context.CancelFunc]
 	var left atomic.Int32
 	registry := shopRegistry(t, testenv.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {

@@ -37,6 +37,7 @@ func rendered(t *testing.T, chart string, args ...string) string {
 }
 
 func TestBundleValues(t *testing.T) {
+	t.Parallel()
 	repo := chartProject(t, map[string]string{
 		".helm/values.yaml":   "own: 1\nb: {c: 1}\n",
 		"ci/prod.yaml":        "b: {d: 2}\nfrom: file\n",
@@ -72,6 +73,7 @@ func TestBundleValues(t *testing.T) {
 // What is wrong with the chart or its values is told before anything is built or
 // pushed.
 func TestBundleRefuses(t *testing.T) {
+	t.Parallel()
 	files := map[string]string{
 		"werf.yaml":    "project: app\nconfigVersion: 1\n---\nimage: app\ndockerfile: Dockerfile\n",
 		"Dockerfile":   "FROM base\nCOPY ci /ci\n",
@@ -93,6 +95,7 @@ func TestBundleRefuses(t *testing.T) {
 		"bad --set":          {nil, []string{"--set", "a"}, []string{"--set a=…"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			registry, repo := testenv.Registry(t), chartProject(t, files)
 			if test.edit != nil {
 				test.edit(repo)
@@ -116,6 +119,7 @@ func TestBundleRefuses(t *testing.T) {
 // What werf-giterminism.yaml allows is read from the work tree; a schema may want
 // more than is published; a value that names the commit, for tpl, gets it.
 func TestBundleOptions(t *testing.T) {
+	t.Parallel()
 	repo, registry := chartProject(t, map[string]string{
 		".helm/values.schema.json": `{"required": ["password"]}`,
 		"ci/local.yaml":            "from: the commit\n",
@@ -137,6 +141,7 @@ func TestBundleOptions(t *testing.T) {
 }
 
 func TestBundleChart(t *testing.T) {
+	t.Parallel()
 	repo, registry := chartProject(t, map[string]string{
 		".helm/Chart.yaml": "apiVersion: v2\nname: own\nversion: 0.1.0\n", ".helm/.helmignore": "*.bak\n", ".helm/files/a.bak": "", ".helm/files/a": "a", ".helm/config/a": "a",
 	}), testenv.Registry(t)
@@ -187,6 +192,7 @@ func TestBundleChart(t *testing.T) {
 
 // Encrypted values and files stay as they are, and no key is asked for.
 func TestBundleSecrets(t *testing.T) {
+	t.Parallel()
 	repo, registry := chartProject(t, map[string]string{
 		".helm/secret-values.yaml": "a: \"1000aa\"\nb: \"1000bb\"\n", "ci/secret.yaml": "b: \"1000cc\"\n", "ci/plain.yaml": "b: password\n", ".helm/secret/key.pem": "1000dd\n",
 	}), testenv.Registry(t)

@@ -65,6 +65,7 @@ func parts(t *testing.T, ref string) (all [][3]string) {
 // Tools that know nothing of bundles copy the chart and its images, and lose
 // nothing: what they are called is what they are.
 func TestToolsCopyBundles(t *testing.T) {
+	t.Parallel()
 	registry := testenv.Registry(t)
 	ref := fleet(t, registry.Host)
 	all := parts(t, ref)
@@ -82,6 +83,7 @@ func TestToolsCopyBundles(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			there, c := testenv.Registry(t), newConsumer(t)
 			for _, p := range all {
 				at := "/" + p[0] + ":" + p[1]
@@ -108,6 +110,7 @@ func TestToolsCopyBundles(t *testing.T) {
 
 // The layer of the chart's manifest is the archive that helm reads.
 func TestToolsReadTheChart(t *testing.T) {
+	t.Parallel()
 	registry := testenv.Registry(t)
 	ref := fleet(t, registry.Host)
 	c := newConsumer(t)
@@ -144,6 +147,7 @@ func TestToolsReadTheChart(t *testing.T) {
 
 // An archive is read by the tools that read image layouts, images and chart.
 func TestToolsReadBundleArchives(t *testing.T) {
+	t.Parallel()
 	registry := testenv.Registry(t)
 	ref := fleet(t, registry.Host)
 	all := parts(t, ref)
@@ -231,6 +235,7 @@ func cluster(t *testing.T) (kubeconfig string) {
 
 // helm install --dry-run=client still asks a cluster what it is.
 func TestInstallDryRun(t *testing.T) {
+	t.Parallel()
 	registry := testenv.Registry(t)
 	ref := fleet(t, registry.Host)
 	c := newConsumer(t)

@@ -39,6 +39,7 @@ func treeApp(t *testing.T, prefix string) *testenv.Repo {
 // The commit decides: whatever kind of checkout it is in, and wherever that is,
 // the key is the same, and so is the image.
 func TestCheckouts(t *testing.T) {
+	t.Parallel()
 	origin := treeApp(t, "")
 	nested := treeApp(t, "services/a b/")
 	// History, so that a shallow clone is one.
@@ -86,9 +87,17 @@ func TestCheckouts(t *testing.T) {
 		{"project in a directory, absolute --dir", empty, nil, []string{"--dir", filepath.Join(nested.Dir, "services/a b")}},
 		{"project in a directory, variable", nested.Dir, []string{"WERF_DIR=services/a b"}, nil},
 	}
-	var digest string
-	for _, c := range cases {
+	digests := make([]string, len(cases))
+	t.Cleanup(func() { // when all have ended
+		for i, d := range digests {
+			if d == "" || d != digests[0] {
+				t.Errorf("%s: the image is %q, elsewhere %s", cases[i].name, d, digests[0])
+			}
+		}
+	})
+	for i, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			cli := testenv.Slipway(t)
 			plan := cli.Run(c.dir, c.env, append([]string{"plan", "--output", "json"}, c.args...)...).Must(t)
 			if !strings.Contains(plan.Stdout, want) {
@@ -105,13 +114,7 @@ func TestCheckouts(t *testing.T) {
 			if r := cli.Run(c.dir, c.env, append([]string{"build", "--repo", ref}, c.args...)...).Must(t); r.Stdout != ref+":"+want+"\n" {
 				t.Errorf("built %q", r.Stdout)
 			}
-			built := registry.Digest(in + ":" + want)
-			if digest == "" {
-				digest = built
-			}
-			if built == "" || built != digest {
-				t.Errorf("the image is %q, elsewhere %s", built, digest)
-			}
+			digests[i] = registry.Digest(in + ":" + want)
 		})
 	}
 }

@@ -33,6 +33,7 @@ args:
 }
 
 func TestTemplates(t *testing.T) {
+	t.Parallel()
 	repo, cli := testenv.GitRepo(t, templated), testenv.Slipway(t)
 	text := cli.Run(repo.Dir, nil, "config", "render").Must(t).Stdout
 	for _, want := range []string{"image: front\n", `NAME: "BACK"`, `MODE: "plain"`} {
@@ -71,6 +72,7 @@ func TestTemplates(t *testing.T) {
 }
 
 func TestConfigGraph(t *testing.T) {
+	t.Parallel()
 	repo, cli := testenv.GitRepo(t, chain), testenv.Slipway(t)
 	want := "- image: top\n  dependsOn:\n    dependencies: [third]\n- image: third\n  dependsOn:\n    dependencies: [second]\n" +
 		"- image: second\n  dependsOn:\n    dependencies: [first]\n- image: first\n"
@@ -81,6 +83,7 @@ func TestConfigGraph(t *testing.T) {
 
 // Images of the shell syntax do not stand in the way of others.
 func TestShellSyntax(t *testing.T) {
+	t.Parallel()
 	repo, cli := testenv.GitRepo(t, map[string]string{
 		"werf.yaml": "project: app\nconfigVersion: 1\n---\nimage: old\nfrom: ubuntu:22.04\nshell:\n  install: [make]\n---\nimage: app\ndockerfile: Dockerfile\n" +
 			"---\nimage: [older, oldest]\nfrom: old\n",

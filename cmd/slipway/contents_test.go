@@ -84,6 +84,7 @@ func sameFiles(t *testing.T, got, want map[string]imageFile) {
 // What stands in the Dockerfile is what is in the image: several stages, a
 // target, arguments, heredocs, links and modes, all seen from inside a container.
 func TestImageContents(t *testing.T) {
+	t.Parallel()
 	registry := busyRegistry(t)
 	repo := testenv.GitRepo(t, map[string]string{
 		"werf.yaml": `project: app

@@ -14,6 +14,7 @@ import (
 // Files of contextAddFiles come from the work tree, enter the image and the key,
 // and are missed where the configuration names them.
 func TestContextAddFiles(t *testing.T) {
+	t.Parallel()
 	repo := testenv.GitRepo(t, map[string]string{
 		"werf.yaml":             "project: app\nconfigVersion: 1\n---\nimage: app\ncontext: sub\ndockerfile: Dockerfile\ncontextAddFiles:\n- dist\n- tool\n- committed\n",
 		"werf-giterminism.yaml": "giterminismConfigVersion: 1\nconfig:\n  dockerfile:\n    allowContextAddFiles: [sub/dist, sub/tool, sub/committed]\n",
@@ -101,6 +102,7 @@ func relink(t *testing.T, repo *testenv.Repo, path, target string) {
 // A context of thousands of files, one of them big, with an ignore file: what is
 // in the image is what is not ignored, no file lost and no byte of the big one.
 func TestLargeContext(t *testing.T) {
+	t.Parallel()
 	repo := testenv.GitRepo(t, map[string]string{
 		"werf.yaml":     "project: app\nconfigVersion: 1\n---\nimage: app\ndockerfile: Dockerfile\n",
 		"Dockerfile":    "FROM scratch\nCOPY . /\n",

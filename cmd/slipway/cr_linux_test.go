@@ -50,6 +50,7 @@ func shows(t *testing.T, terminal *os.File) bool {
 
 // At a terminal, what is missing is asked for, and the password is not shown.
 func TestLoginAtATerminal(t *testing.T) {
+	t.Parallel()
 	const password = "typed-password"
 	registry := testenv.Registry(t, testenv.User("me", password))
 	for name, args := range map[string][]string{"both": nil, "password": {"-u", "me"}} {

@@ -64,6 +64,7 @@ func readConfig(t *testing.T, cli *testenv.CLI) (text string, config struct {
 
 // After a login, this and every other tool gets in.
 func TestLogin(t *testing.T) {
+	t.Parallel()
 	const password = "pass word/\\\"$x"
 	registry := testenv.Registry(t, testenv.User("ci", password))
 	registry.PushImage("base:1", smallBase(t))
@@ -137,6 +138,7 @@ func TestLogin(t *testing.T) {
 
 // What is refused changes nothing.
 func TestRefusedLogin(t *testing.T) {
+	t.Parallel()
 	const password = "not-the-password"
 	registry := testenv.Registry(t, testenv.User("ci", "the-password"), testenv.User("refused", password))
 	helper, kept := keeper(t)

@@ -94,6 +94,7 @@ func copyApp(t *testing.T, base string) *testenv.Repo {
 // Pulls of a base, pushes and tags all go to closed registries, each with
 // credentials of its own, from each place that credentials can be in.
 func TestCredentials(t *testing.T) {
+	t.Parallel()
 	const secret = "s3cret-of-the-"
 	base := testenv.Registry(t, testenv.User("puller", secret+"base"))
 	store := testenv.Registry(t, testenv.User("pusher", secret+"store"))
@@ -152,6 +153,7 @@ func TestCredentials(t *testing.T) {
 
 // Credentials that do not work: exit code 1, whose they are, and what to do.
 func TestWrongCredentials(t *testing.T) {
+	t.Parallel()
 	const password, wrong = "the-right-password", "the-wrong-password"
 	closed := testenv.Registry(t, testenv.User("user", password))
 	open := testenv.Registry(t)
@@ -186,6 +188,7 @@ func TestWrongCredentials(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			cli := testenv.Slipway(t)
 			c.login(cli)
 			repo := copyApp(t, c.base+"/base:1")
@@ -212,6 +215,7 @@ func TestWrongCredentials(t *testing.T) {
 
 // Who may only read can do all that has nothing to do: CI of a fork, for one.
 func TestReadOnlyUser(t *testing.T) {
+	t.Parallel()
 	registry := testenv.Registry(t, testenv.User("writer", "w"), testenv.User("reader", "r"), testenv.ReadOnly("reader"))
 	registry.PushImage("base:1", smallBase(t))
 	repo := copyApp(t, registry.Host+"/base:1")

@@ -15,6 +15,7 @@ func values(t *testing.T, registry *testenv.RegistryServer, repository, version 
 }
 
 func TestCustomTags(t *testing.T) {
+	t.Parallel()
 	registry, repo := shopRegistry(t), shop(t)
 	repo.Write("werf-giterminism.yaml", "giterminismConfigVersion: 1\ncli: {allowCustomTags: true}\n")
 	repo.Commit("allow custom tags")
@@ -85,6 +86,7 @@ func TestCustomTags(t *testing.T) {
 
 // Final images are used from the final repository; keys of all stay in the other.
 func TestFinalRepo(t *testing.T) {
+	t.Parallel()
 	home, final, repo := shopRegistry(t), testenv.Registry(t), shop(t)
 	repo.Write("werf.yaml", strings.Replace(shopYAML(repo), "image: jobs\n", "image: jobs\nfinal: false\n", 1))
 	repo.Commit("jobs is not final")
@@ -146,6 +148,7 @@ func TestFinalRepo(t *testing.T) {
 }
 
 func TestWithoutImages(t *testing.T) {
+	t.Parallel()
 	registry, repo := shopRegistry(t), shop(t)
 	registry.Reset()
 	testenv.Slipway(t).Run(repo.Dir, nil, shopArgs(registry, "bundle", "publish", "--tag", "1.0.0", "--without-images")...).Must(t)

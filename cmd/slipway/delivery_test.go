@@ -20,6 +20,7 @@ func inRepository(registry *testenv.RegistryServer, repository, kind, method str
 // same registry mounts the blobs; only another registry gets the bytes, and the
 // next tag there mounts them again.
 func TestDelivery(t *testing.T) {
+	t.Parallel()
 	home, abroad := busyRegistry(t), testenv.Registry(t)
 	repo := testenv.GitRepo(t, map[string]string{
 		"werf.yaml":  "project: app\nconfigVersion: 1\n---\nimage: app\ndockerfile: Dockerfile\n",
@@ -87,6 +88,7 @@ func TestDelivery(t *testing.T) {
 
 // Many tags of one run, over registries and layouts, name one image.
 func TestManyTags(t *testing.T) {
+	t.Parallel()
 	one, two, dir := shopRegistry(t), testenv.Registry(t), t.TempDir()
 	repo := shop(t)
 	args := shopArgs(one, "export", "--tag", one.Host+"/a/%image%:v1", "--tag", two.Host+"/b:%image%")

@@ -54,6 +54,7 @@ func chartRepository(t *testing.T, charts ...string) (url string, dir string, re
 // Dependencies of every kind are in the bundle, byte for byte as they were
 // published, and are fetched once.
 func TestChartDependencies(t *testing.T) {
+	t.Parallel()
 	url, dir, requests := chartRepository(t, "redis 1.2.3", "redis 1.3.0", "redis 2.0.0+build.1", "web 0.1.0")
 	charts, bundles := testenv.Registry(t, testenv.User("puller", "secret")), testenv.Registry(t)
 	login := testenv.Slipway(t)

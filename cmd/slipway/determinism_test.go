@@ -13,6 +13,7 @@ import (
 // Two clones of one commit at different paths, on machines that know nothing of
 // each other, publish the same images, charts and bundles, byte for byte.
 func TestTwoClonesPublishTheSame(t *testing.T) {
+	t.Parallel()
 	base := busyRegistry(t)
 	origin := testenv.GitRepo(t, map[string]string{
 		"werf.yaml":       "project: app\nconfigVersion: 1\n---\nimage: app\ndockerfile: Dockerfile\n",
@@ -50,6 +51,7 @@ func TestTwoClonesPublishTheSame(t *testing.T) {
 
 // A layout is a repository that other tools can read.
 func TestLayoutIsARepository(t *testing.T) {
+	t.Parallel()
 	base, repo, cli := busyRegistry(t), testenv.GitRepo(t, busyApp("true")), testenv.Slipway(t)
 	repo.Write(".helm/templates/app.yaml", strings.ReplaceAll(deployment, "myapp", "app"))
 	repo.Commit("a chart")

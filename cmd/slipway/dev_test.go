@@ -10,6 +10,7 @@ import (
 
 // --dev builds the work tree as it is, and touches nothing of the user's.
 func TestDev(t *testing.T) {
+	t.Parallel()
 	registry := testenv.Registry(t)
 	repo := testenv.GitRepo(t, map[string]string{
 		"werf.yaml":  "project: app\nconfigVersion: 1\n---\nimage: app\ndockerfile: Dockerfile\n",

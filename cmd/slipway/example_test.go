@@ -65,6 +65,7 @@ func nodeMirror(t *testing.T) *testenv.RegistryServer {
 }
 
 func TestExampleExport(t *testing.T) {
+	t.Parallel()
 	mirror, registry := nodeMirror(t), testenv.Registry(t)
 	repo := testenv.GitRepo(t, nodeApp)
 	cli := testenv.Slipway(t)
@@ -76,7 +77,7 @@ func TestExampleExport(t *testing.T) {
 	}
 
 	key := planned(t, cli, repo, "--repo", registry.Host+"/myproject").Images[0].Key
-	if tags := registry.Tags("myproject"); len(tags) != 1 || tags[0] != key {
+	if tags := keyTags(registry, "myproject"); len(tags) != 1 || tags[0] != key {
 		t.Errorf("the repository has the tags %v, want the key %s", tags, key)
 	}
 	if kept, published := registry.Digest("myproject:"+key), registry.Digest("other/myproject/myapp:latest"); kept == "" || kept != published {
@@ -114,6 +115,7 @@ func noTrace(t *testing.T, registry *testenv.RegistryServer, ref string) {
 }
 
 func TestExampleBundle(t *testing.T) {
+	t.Parallel()
 	mirror, registry := nodeMirror(t), testenv.Registry(t)
 	repo := testenv.GitRepo(t, nodeApp)
 	repo.Write("werf.yaml", strings.Replace(nodeApp["werf.yaml"], "myproject", "mybundle", 1))

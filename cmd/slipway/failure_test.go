@@ -28,6 +28,7 @@ func busyRegistry(t *testing.T, options ...testenv.Option) *testenv.RegistryServ
 }
 
 func TestFailingRun(t *testing.T) {
+	t.Parallel()
 	registry := busyRegistry(t)
 	repo := testenv.GitRepo(t, busyApp("echo before the end; echo the reason >&2; exit 7"))
 	args := []string{"export", "--repo", registry.Host + "/app", "--tag", registry.Host + "/published/%image%:v1",
@@ -73,6 +74,7 @@ func TestFailingRun(t *testing.T) {
 // Ctrl-C ends a run within a second, moves nothing, and leaves a state from which
 // the same command finishes the work.
 func TestInterrupt(t *testing.T) {
+	t.Parallel()
 	registry := busyRegistry(t)
 	repo := testenv.GitRepo(t, busyApp("if [ -e /stop ]; then sleep 1000; fi"))
 	repo.Write("Dockerfile", "FROM busybox\nCOPY wait /wait\nRUN echo started && sh /wait\n")
@@ -114,6 +116,7 @@ func TestInterrupt(t *testing.T) {
 
 // Errors, each tried: what is said, and the exit code.
 func TestErrors(t *testing.T) {
+	t.Parallel()
 	registry := busyRegistry(t)
 	denied := testenv.Registry(t, testenv.ReadOnly(""))
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
@@ -173,6 +176,7 @@ func TestErrors(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			repo := testenv.GitRepo(t, files)
 			if c.edit != nil {
 				c.edit(repo)

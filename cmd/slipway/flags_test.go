@@ -99,6 +99,7 @@ func checkFlag(t *testing.T, root *cobra.Command, command, name, state string) {
 
 // --backend-network and --ssh-key reach RUNs, and are in no key.
 func TestHowFlags(t *testing.T) {
+	t.Parallel()
 	registry := busyRegistry(t)
 	repo := testenv.GitRepo(t, map[string]string{
 		"werf.yaml": "project: app\nconfigVersion: 1\n---\nimage: app\ndockerfile: Dockerfile\nnetwork: none\nssh: default=/nowhere\n",
@@ -140,6 +141,7 @@ func TestHowFlags(t *testing.T) {
 
 // The project can be given another name, and its rendered configuration a file.
 func TestProjectFlags(t *testing.T) {
+	t.Parallel()
 	registry := shopRegistry(t)
 	repo, cli := testenv.GitRepo(t, map[string]string{
 		"werf.yaml":  "project: app\nconfigVersion: 1\n---\nimage: app\ndockerfile: Dockerfile\nfinal: false\nimageSpec: {config: {labels: {of: '%project%'}}}\n# {{ .Env }}\n",
@@ -172,6 +174,7 @@ func TestProjectFlags(t *testing.T) {
 
 // What is shown, and what is not.
 func TestLogFlags(t *testing.T) {
+	t.Parallel()
 	registry := busyRegistry(t)
 	repo := testenv.GitRepo(t, map[string]string{
 		"werf.yaml":  "project: app\nconfigVersion: 1\n---\nimage: app\ndockerfile: Dockerfile\n---\nimage: broken\ndockerfile: Broken\n",

@@ -70,6 +70,7 @@ func (b *secretBench) read(name string) string {
 }
 
 func TestSecretCommands(t *testing.T) {
+	t.Parallel()
 	b := newSecretBench(t)
 	for line, want := range map[string]string{
 		"secret decrypt < .helm/secret/date":                                      "secretConfigContent\n",
@@ -98,6 +99,7 @@ func TestSecretCommands(t *testing.T) {
 }
 
 func TestSecretKeyPlaces(t *testing.T) {
+	t.Parallel()
 	b := newSecretBench(t)
 	_, right, _ := strings.Cut(secretKey, "=")
 	wrong := strings.Repeat("0", 32)
@@ -135,6 +137,7 @@ func TestSecretKeyPlaces(t *testing.T) {
 }
 
 func TestSecretMistakes(t *testing.T) {
+	t.Parallel()
 	b := newSecretBench(t)
 	b.repo.Write("half.yaml", werfSecretValues+"password: hunter2\n")
 	b.repo.Write("plain.yaml", "a: b\n  c: hunter2\n")
@@ -161,6 +164,7 @@ func TestSecretMistakes(t *testing.T) {
 }
 
 func TestSecretEdit(t *testing.T) {
+	t.Parallel()
 	b := newSecretBench(t)
 	const values = ".helm/secret-values.yaml"
 	edit := func(editor string) testenv.Result {
@@ -280,6 +284,7 @@ func TestSecretEditInterrupted(t *testing.T) {
 }
 
 func TestRotateSecretKey(t *testing.T) {
+	t.Parallel()
 	b := newSecretBench(t)
 	_, old, _ := strings.Cut(secretKey, "=")
 	env := []string{"WERF_OLD_SECRET_KEY=" + old, "WERF_SECRET_KEY=" + strings.Repeat("ab", 32)}

@@ -8,6 +8,7 @@ import (
 
 // Imports go one way (docs/architecture.md).
 func TestImportsGoOneWay(t *testing.T) {
+	t.Parallel()
 	allowed := map[string][]string{
 		"engine":  {"engine"},
 		"oci":     {"oci"},

@@ -12,6 +12,7 @@ import (
 
 // With a lock file a base that moves changes nothing until the file says so.
 func TestLock(t *testing.T) {
+	t.Parallel()
 	registry := testenv.Registry(t)
 	push := func(content string, change func(*v1.Config)) string {
 		return registry.PushImage("library/base:1", testenv.TreeImage(t, nil, map[string]string{"base": content}, change)).String()
@@ -102,6 +103,7 @@ func layers(t *testing.T, registry *testenv.RegistryServer, ref string) []string
 // What a base's triggers want is locked with it: images that they copy from, and
 // what those bring in turn.
 func TestLockOfTriggers(t *testing.T) {
+	t.Parallel()
 	registry := testenv.Registry(t)
 	push := func(ref, content string, triggers ...string) {
 		registry.PushImage("library/"+ref, testenv.TreeImage(t, nil, map[string]string{content: content}, func(c *v1.Config) { c.OnBuild = triggers }))

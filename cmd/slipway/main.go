@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"slipway/planner/diag"
+	"slipway/stages/buildkit/embedded/worker"
 
 	"github.com/spf13/cobra"
 )
@@ -28,6 +29,7 @@ const (
 )
 
 func main() {
+	worker.Main() // BuildKit's process is this program, too
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the second signal ends the process at once
 	os.Exit(execute(ctx, os.Args[1:]))
@@ -82,6 +84,7 @@ func rootCommand() *cobra.Command {
 		configCommand(),
 		lockCommand(),
 		crCommand(),
+		hostCommand(),
 		helmCommand(),
 		versionCommand(),
 	)

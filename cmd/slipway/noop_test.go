@@ -53,6 +53,7 @@ func countedGit(t *testing.T) (env, log string) {
 // What a run with nothing to do costs is a contract: requests, writes, processes,
 // and that BuildKit is not started, on a machine that has never seen the project.
 func TestNothingToDo(t *testing.T) {
+	t.Parallel()
 	registry, repo := shopRegistry(t), shop(t)
 	tag := registry.Host + "/published/%image%:v1"
 	verbs := map[string]struct {
@@ -101,6 +102,7 @@ func TestNothingToDo(t *testing.T) {
 // A commit that changes one file of one image builds that image alone, and leaves
 // the published digests of the others where they are.
 func TestOneFileChanged(t *testing.T) {
+	t.Parallel()
 	registry, repo := shopRegistry(t), shop(t)
 	args := shopArgs(registry, "export", "--tag", registry.Host+"/published/%image%:v1")
 	testenv.Slipway(t).Run(repo.Dir, nil, args...).Must(t)
@@ -123,14 +125,15 @@ func TestOneFileChanged(t *testing.T) {
 			t.Errorf("%s built: %v\n%s", name, built, r.Stderr)
 		}
 	}
-	if n := len(registry.Tags("shop")); n != 4 {
-		t.Errorf("%d key tags, want one per image and one more: %v", n, registry.Tags("shop"))
+	if n := len(keyTags(registry, "shop")); n != 4 {
+		t.Errorf("%d key tags, want one per image and one more: %v", n, keyTags(registry, "shop"))
 	}
 }
 
 // A bundle whose chart mentions the commit changes with it; one whose chart does
 // not keeps its digest.
 func TestCommitInValues(t *testing.T) {
+	t.Parallel()
 	registry, repo := shopRegistry(t), shop(t)
 	publish := func(tag string) string {
 		testenv.Slipway(t).Run(repo.Dir, nil, shopArgs(registry, "bundle", "publish", "--tag", tag)...).Must(t)

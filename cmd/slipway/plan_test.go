@@ -53,6 +53,7 @@ func planApp(t *testing.T) *testenv.Repo {
 }
 
 func TestPlanDocument(t *testing.T) {
+	t.Parallel()
 	repo, cli := planApp(t), testenv.Slipway(t)
 	plan := func(args ...string) string { // which asks nobody
 		return cli.Run(repo.Dir, offline, append([]string{"plan", "--platform", "linux/amd64"}, args...)...).Must(t).Stdout
@@ -86,6 +87,7 @@ func TestPlanDocument(t *testing.T) {
 
 // Without --platform images are for linux on this machine's architecture.
 func TestDefaultPlatform(t *testing.T) {
+	t.Parallel()
 	repo, cli := planApp(t), testenv.Slipway(t)
 	byDefault := planned(t, cli, repo).Images[0]
 	for name, args := range map[string][]string{

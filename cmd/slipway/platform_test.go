@@ -16,6 +16,7 @@ import (
 
 // One build per platform and an index over them, a key tag for each.
 func TestPlatforms(t *testing.T) {
+	t.Parallel()
 	registry := busyRegistry(t)
 	repo := testenv.GitRepo(t, map[string]string{
 		"werf.yaml": "project: app\nconfigVersion: 1\n---\nimage: app\ndockerfile: Dockerfile\n",

@@ -96,6 +96,7 @@ func remoteProject(t *testing.T, instructions string) *testenv.Repo {
 // A file behind a URL: it floats without a lock file, and with one a build has
 // that file or none.
 func TestLockOfRemoteFile(t *testing.T) {
+	t.Parallel()
 	registry, server := testenv.Registry(t), serveFiles(t)
 	url := server.set("/tool", "one")
 	withPassword := strings.Replace(url, "://", "://user:pa55@", 1)
@@ -171,6 +172,7 @@ func TestLockOfRemoteFile(t *testing.T) {
 // A repository behind a URL: without a lock file its refs float, and with one
 // builds have the commits that they were, wherever the refs are by now.
 func TestLockOfRemoteRepository(t *testing.T) {
+	t.Parallel()
 	registry := testenv.Registry(t)
 	lib := testenv.GitRepo(t, map[string]string{"sub/version": "one", "other": "other"})
 	lib.Git("tag", "--annotate", "--message", "version 1", "v1")
@@ -287,6 +289,7 @@ func refused(t *testing.T, r testenv.Result, wants ...string) {
 // What lock cannot resolve is told with the Dockerfile, the line and the URL, and
 // nothing is written.
 func TestLockOfRemoteErrors(t *testing.T) {
+	t.Parallel()
 	lib := testenv.GitRepo(t, map[string]string{"file": "x"})
 	git := serveGit(t, lib)
 	mux := http.NewServeMux()
@@ -335,6 +338,7 @@ func TestLockOfRemoteErrors(t *testing.T) {
 // Private remotes: git asks with the user's ssh, and with the secrets that a build
 // would have; files are asked for with those too.
 func TestLockOfPrivateRemotes(t *testing.T) {
+	t.Parallel()
 	lib := testenv.GitRepo(t, map[string]string{"file": "x"})
 	commit := lib.Git("rev-parse", "HEAD")
 	open := serveGit(t, lib)
@@ -383,6 +387,7 @@ func TestLockOfPrivateRemotes(t *testing.T) {
 
 // A build is given the user's ssh agent if werf.yaml says so, not by itself.
 func TestRemoteOverSSHNeedsAnAgent(t *testing.T) {
+	t.Parallel()
 	repo := remoteProject(t, "ADD git@127.0.0.1:a.git#main /a")
 	if r := testenv.Slipway(t).Run(repo.Dir, nil, "build"); r.Code != 2 || !strings.Contains(r.Stderr, "write ssh: default in the image's section of werf.yaml") {
 		t.Errorf("exit code %d\n%s", r.Code, r.Stderr)

@@ -38,6 +38,7 @@ func wantLines(t *testing.T, text string, lines ...string) {
 // What is rendered of the project, and of its bundle wherever that is, is what
 // helm renders of the bundle.
 func TestRenderAsHelm(t *testing.T) {
+	t.Parallel()
 	registry, cli := testenv.Registry(t), testenv.Slipway(t)
 	project := testenv.GitRepo(t, renderApp)
 	repo, dir := registry.Host+"/app", t.TempDir()
@@ -68,6 +69,7 @@ func TestRenderAsHelm(t *testing.T) {
 
 // With stubs no registry is asked: there is none.
 func TestRenderStubs(t *testing.T) {
+	t.Parallel()
 	cli, project := testenv.Slipway(t), testenv.GitRepo(t, renderApp)
 	project.Write("werf.yaml", renderApp["werf.yaml"]+"---\nimage: other\nfrom: alpine\n---\nartifact: no\nfrom: alpine\n")
 	project.Write("Dockerfile", "FROM nowhere.invalid/x\nCOPY $FROM_BASE /\n")
@@ -88,6 +90,7 @@ func TestRenderStubs(t *testing.T) {
 
 // The output is there whole or not at all, and mistakes are told where they are.
 func TestRenderFailures(t *testing.T) {
+	t.Parallel()
 	cli, project := testenv.Slipway(t), testenv.GitRepo(t, renderApp)
 	out := filepath.Join(t.TempDir(), "out.yaml")
 	cli.Run(project.Dir, nil, "render", "--stub-tags", "--output", out).Must(t)
@@ -136,6 +139,7 @@ func TestRenderFailures(t *testing.T) {
 // Encrypted values are decrypted, and win over what is set; without the key that
 // is an error.
 func TestRenderSecrets(t *testing.T) {
+	t.Parallel()
 	cli, dir := testenv.Slipway(t), t.TempDir()
 	key := strings.TrimSpace(cli.Run(dir, nil, "helm", "secret", "generate-secret-key").Must(t).Stdout)
 	env := []string{"WERF_SECRET_KEY=" + key}

@@ -35,6 +35,7 @@ func reportOf(t *testing.T, repo *testenv.Repo, name string) buildReport {
 
 // What the report says of each image is what the registry says.
 func TestBuildReport(t *testing.T) {
+	t.Parallel()
 	registry, repo, cli := shopRegistry(t), shop(t), testenv.Slipway(t)
 	repo.Write("werf.yaml", strings.Replace(fileOf(t, repo, "werf.yaml"), "image: jobs\n", "image: jobs\nfinal: false\n", 1))
 	commit := repo.Commit("jobs is not final")
@@ -97,6 +98,7 @@ func TestBuildReport(t *testing.T) {
 
 // A report in the project is not in a build context, whoever would copy it.
 func TestBuildReportInContext(t *testing.T) {
+	t.Parallel()
 	registry, cli := testenv.Registry(t), testenv.Slipway(t)
 	repo := testenv.GitRepo(t, map[string]string{
 		"werf.yaml":  "project: app\nconfigVersion: 1\n---\nimage: ~\ndockerfile: Dockerfile\n",
@@ -110,7 +112,7 @@ func TestBuildReportInContext(t *testing.T) {
 		}
 	}
 	// The nameless image's variables have no name in them.
-	if text := fileOf(t, repo, "a[b].env"); !strings.Contains(text, "\nWERF_DOCKER_IMAGE_DIGEST="+registry.Digest("app:"+registry.Tags("app")[0])+"\n") {
+	if text := fileOf(t, repo, "a[b].env"); !strings.Contains(text, "\nWERF_DOCKER_IMAGE_DIGEST="+registry.Digest("app:"+keyTags(registry, "app")[0])+"\n") {
 		t.Errorf("the report is\n%s", text)
 	}
 	export := []string{"export", "--repo", registry.Host + "/app", "--tag", registry.Host + "/out:v1", "--use-build-report", "--build-report-path"}
@@ -125,6 +127,7 @@ func TestBuildReportInContext(t *testing.T) {
 // The env form is for a shell to source: its values are quoted where a shell
 // needs it, and its order is that of werf.yaml.
 func TestBuildReportEnv(t *testing.T) {
+	t.Parallel()
 	registry, repo, cli := shopRegistry(t), shop(t), testenv.Slipway(t)
 	place := "oci:" + filepath.Join(t.TempDir(), "it's a $(touch x) place")
 	args := []string{"build", "--container-registry-mirror=http://" + registry.Host, "--save-build-report", "--build-report-path", "report.env", "--repo", place}
@@ -150,6 +153,7 @@ func TestBuildReportEnv(t *testing.T) {
 // Reports that cannot be written are refused before anything is built, and
 // nothing is left of a run that failed.
 func TestBuildReportRefused(t *testing.T) {
+	t.Parallel()
 	registry := testenv.Registry(t)
 	repo := testenv.GitRepo(t, map[string]string{
 		"werf.yaml":  "project: app\nconfigVersion: 1\n---\nimage: [a/b, a-b, other, a.b]\ndockerfile: Dockerfile\n---\nimage: broken\ndockerfile: Broken\n",
@@ -188,6 +192,7 @@ func TestBuildReportRefused(t *testing.T) {
 
 // With a report nothing is built: its images are what is exported and bundled.
 func TestUseBuildReport(t *testing.T) {
+	t.Parallel()
 	registry, repo, cli := shopRegistry(t), shop(t), testenv.Slipway(t)
 	platforms := []string{"--platform", "linux/amd64,linux/arm64"}
 	with := func(args ...string) []string {

@@ -40,7 +40,7 @@ func cache(t *testing.T, repo *testenv.Repo, registry *testenv.RegistryServer) (
 	cli, ref := testenv.Slipway(t), registry.Host+"/app"
 	cli.Run(repo.Dir, nil, "bundle", "publish", "--repo", ref, "--tag", "1.0.0").Must(t)
 	cli.Run(repo.Dir, nil, "export", "upper", "--repo", ref, "--tag", ref+":latest").Must(t)
-	if tags := registry.Tags("app"); len(tags) != cacheTags {
+	if tags := keyTags(registry, "app"); len(tags) != cacheTags {
 		t.Fatalf("the repository has the tags %v", tags)
 	}
 	return ref
@@ -63,6 +63,7 @@ func sameKeys(t *testing.T, from, to *testenv.RegistryServer) {
 // A cache goes through archives and a layout into a registry that has never seen
 // any of it: there, nothing is left to be built.
 func TestCopiedCache(t *testing.T) {
+	t.Parallel()
 	first := testenv.Registry(t)
 	repo := cacheProject(t)
 	ref := cache(t, repo, first)
@@ -122,6 +123,7 @@ func TestCopiedCache(t *testing.T) {
 
 // With --all=false, the keys of the commit are copied, after being built.
 func TestCopyOfACommit(t *testing.T) {
+	t.Parallel()
 	first, second, third := testenv.Registry(t), testenv.Registry(t), testenv.Registry(t)
 	repo := cacheProject(t)
 	old := cache(t, repo, first)
@@ -169,6 +171,7 @@ func TestCopyOfACommit(t *testing.T) {
 // Tags are listed in pages, however small; a copy that is killed leaves no key
 // before what it names, and the next one sends no blob again.
 func TestKilledStagesCopy(t *testing.T) {
+	t.Parallel()
 	var pages atomic.Int32
 	first := testenv.Registry(t, testenv.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
 		if q := r.URL.Query(); strings.HasSuffix(r.URL.Path, "/tags/list") {
@@ -227,6 +230,7 @@ func TestKilledStagesCopy(t *testing.T) {
 }
 
 func TestRefusedStagesCopy(t *testing.T) {
+	t.Parallel()
 	registry := testenv.Registry(t)
 	registry.PushImage("app:v1", smallBase(t))
 	dir := t.TempDir()

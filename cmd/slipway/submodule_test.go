@@ -31,6 +31,7 @@ func withSubmodule(t *testing.T) *testenv.Repo {
 // The files of submodules are in images as any others of the commit, and what a
 // submodule costs is a contract, too.
 func TestSubmodules(t *testing.T) {
+	t.Parallel()
 	registry, repo, cli := testenv.Registry(t), withSubmodule(t), testenv.Slipway(t)
 	args := func(verb string, more ...string) []string {
 		return append([]string{verb, "app", "--repo", registry.Host + "/app"}, more...)

@@ -15,6 +15,7 @@ import (
 // be: refused with advice, and taken with the flag, with its variable, or when
 // the system is made to trust it. BuildKit's own pulls and pushes are among it.
 func TestUntrustedCertificate(t *testing.T) {
+	t.Parallel()
 	type way struct{ args, env []string }
 	secured, open := testenv.Registry(t, testenv.TLS()), testenv.Registry(t)
 	for _, r := range []*testenv.RegistryServer{secured, open} {
@@ -36,6 +37,7 @@ func TestUntrustedCertificate(t *testing.T) {
 	}
 	for name, place := range places {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			repo := copyApp(t, place.base)
 			export := func(in string, more []string, env ...string) testenv.Result {
 				args := []string{"export", "--repo", place.repo + "/" + in, "--tag", place.to + "/" + in + "-published:v1"}
@@ -100,6 +102,7 @@ func certificate(t *testing.T, registry *testenv.RegistryServer) string {
 // Plain HTTP: loopback needs no flag, under none of its names; any other name
 // does. 0.0.0.0 is this machine, too, and not a loopback address.
 func TestPlainHTTP(t *testing.T) {
+	t.Parallel()
 	registry := testenv.Registry(t)
 	registry.PushImage("base:1", smallBase(t))
 	_, port, _ := strings.Cut(registry.Host, ":")
@@ -118,6 +121,7 @@ func TestPlainHTTP(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			host := c.host + ":" + port
 			repo := copyApp(t, host+"/base:1")
 			args := append([]string{"export", "--repo", host + "/" + c.name, "--tag", host + "/" + c.name + "-published:v1"}, c.args...)

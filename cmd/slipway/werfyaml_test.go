@@ -49,8 +49,10 @@ final: false
 }
 
 func TestDependencies(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"registry", "layout"} {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
 			registry, repo, cli := busyRegistry(t), testenv.GitRepo(t, chain), testenv.Slipway(t)
 			place := registry.Host + "/chain"
 			if kind == "layout" {
@@ -110,6 +112,7 @@ func ref(place, key string) string { return place + ":" + key }
 
 // What says how RUNs are run reaches them, and is not in the key.
 func TestHowRunsAreRun(t *testing.T) {
+	t.Parallel()
 	registry := busyRegistry(t)
 	repo := testenv.GitRepo(t, map[string]string{
 		"werf.yaml": `project: app
@@ -157,6 +160,7 @@ secrets:
 }
 
 func TestImageSpec(t *testing.T) {
+	t.Parallel()
 	registry := busyRegistry(t)
 	repo := testenv.GitRepo(t, map[string]string{
 		"werf.yaml": `project: app

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -104,7 +105,9 @@ func (s *Screen) enter(e engine.Event) {
 	case engine.EventMissed:
 		delete(s.looking, e.Node)
 	case engine.EventStarted:
-		s.running = append(s.running, r)
+		if !slices.Contains(s.running, r) { // else it has waited for somebody else, in vain
+			s.running = append(s.running, r)
+		}
 	case engine.EventStep:
 		r.step(e).enter(e)
 	case engine.EventLog:

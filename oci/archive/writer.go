@@ -18,7 +18,7 @@ import (
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"slipway/oci/internal/filelock"
+	"slipway/oci/filelock"
 )
 
 // Writer writes an archive. What it has written so far is in FILE.part, and

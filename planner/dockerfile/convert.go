@@ -4,10 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
 	"sync"
 
+	"slipway/engine"
 	"slipway/planner/source"
 
 	"github.com/moby/buildkit/client/llb"
@@ -16,7 +16,6 @@ import (
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/moby/buildkit/util/apicaps"
-	digest "github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
@@ -86,8 +85,9 @@ func readsOf(srcs []*pb.SourceOp) (reads bool, follow []string, err error) {
 	return false, nil, nil
 }
 
-// list lists what a build that follows these paths reads of the context.
-func (r *Recipe) list(ctx context.Context, reads bool, follow []string) ([]source.Entry, error) {
+// list lists what a build that follows these paths reads of the context; nil if it
+// does not read it.
+func (r *Recipe) list(ctx context.Context, reads bool, follow []string) (*source.Listing, error) {
 	if !reads {
 		return nil, nil
 	}
@@ -98,13 +98,27 @@ func (r *Recipe) list(ctx context.Context, reads bool, follow []string) ([]sourc
 	return listing, nil
 }
 
-func listingDigest(files []source.Entry) string {
-	d := digest.SHA256.Digester()
-	var b []byte
-	for _, f := range files {
-		line := f.Identity()
-		b = append(append(append(strconv.AppendInt(b[:0], int64(len(line)), 10), ' '), line...), '\n')
-		d.Hash().Write(b) // a hash never fails
+func entries(l *source.Listing) []source.Entry {
+	if l == nil {
+		return nil
 	}
-	return d.Digest().String()
+	return l.Entries
+}
+
+// readsFields are the fields of the key that stand for a listing.
+func readsFields(l *source.Listing) []byte {
+	if l == nil {
+		return nil
+	}
+	return l.Derive(func(entries []source.Entry) (fields []byte) {
+		size := 0
+		for _, e := range entries {
+			size += len(e.Path) + len(e.OID) + len(e.Link) + 32
+		}
+		fields = make([]byte, 0, size)
+		for _, e := range entries {
+			fields = engine.AppendField(fields, "reads", e.Identity())
+		}
+		return fields
+	})
 }

@@ -50,6 +50,9 @@ func diagnose(in Input, err error) error {
 		d.Message = unknown.Error()
 		d.Advice = diag.DidYouMean(strings.ToUpper(unknown.Instruction), instructionNames())
 	}
+	if asked, ok := newerSyntax(in); ok && d.Advice == "" {
+		d.Advice = fmt.Sprintf("the file asks for %s; version %s is built in, and may not know this yet", asked.ref, builtIn())
+	}
 	d.Message = engine.Redact(d.Message)
 	var resolve *resolveError
 	if errors.As(err, &resolve) {
@@ -85,34 +88,6 @@ type solveError struct {
 
 func (e *solveError) Error() string { return e.diagnostic.Error() }
 func (e *solveError) Unwrap() error { return e.cause }
-
-// checkSyntax refuses frontends other than Docker's own, which is the one that
-// is linked in and never pulled.
-func checkSyntax(in Input) error {
-	ref, _, loc, ok := parser.DetectSyntax(in.Text)
-	if arg, set := in.Args["BUILDKIT_SYNTAX"]; set { // it wins over the file's line
-		ref, loc, ok = arg, nil, true
-	}
-	if !ok {
-		return nil
-	}
-	name := strings.TrimPrefix(strings.TrimPrefix(ref, "docker.io/"), "index.docker.io/")
-	name, _, _ = strings.Cut(name, "@")
-	name, tag, _ := strings.Cut(name, ":")
-	if name == "docker/dockerfile" && (tag == "" || tag == "latest" || tag == "1" || strings.HasPrefix(tag, "1.")) {
-		return nil
-	}
-	d := diag.Diagnostic{
-		File:    in.Path,
-		Message: `the Dockerfile frontend "` + ref + `" is not supported`,
-		Advice:  "use docker/dockerfile:1, which is built in and never pulled, or leave the line out",
-	}
-	if len(loc) > 0 {
-		d.Line, d.Column = loc[0].Start.Line, 1
-		d.Source = line(in.Text, d.Line)
-	}
-	return &d
-}
 
 // predefinedArgs are the arguments that the builder sets in the global scope of
 // every Dockerfile (docs.docker.com/reference/dockerfile, "Automatic platform

@@ -7,6 +7,7 @@
 package dockerfile
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -23,7 +24,7 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/solver/pb"
-	"github.com/moby/patternmatcher"
+	digest "github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/tonistiigi/fsutil"
 )
@@ -40,11 +41,8 @@ type Context interface {
 	fsutil.FS
 	// Listing lists what a local source with these patterns reads: what is left
 	// of the context after the ignore patterns, as far as the followed paths reach
-	// it (all of it when there are none).
-	Listing(ctx context.Context, excludes, followPaths []string) ([]source.Entry, error)
-	// Follow is where followed paths lead, behind symbolic links too; none is
-	// everything.
-	Follow(paths []string) ([]string, error)
+	// it (all of it when there are none). Who asks for the same gets the same one.
+	Listing(ctx context.Context, excludes, followPaths []string) (*source.Listing, error)
 	// OnError is the same context, which tells fn of any error of reading a file.
 	OnError(fn func(error)) *source.Context
 }
@@ -53,6 +51,7 @@ type Context interface {
 type Input struct {
 	Path     string // of the Dockerfile, relative to the repository, for messages
 	Text     []byte
+	Parsed   func() (*parser.Result, error) // Text by parser.Parse, made once for all that have the same; nil parses it
 	Target   string
 	Args     map[string]string
 	Platform ocispec.Platform
@@ -87,14 +86,9 @@ type Recipe struct {
 	// planned on.
 	Config []byte
 
-	// Warnings are what BuildKit's own checks say of the Dockerfile.
-	Warnings []string
-
-	in      Input
-	listing []source.Entry // what the key covers of the context
-	covered string         // digest of listing
-	follow  []string       // what of the context the definition reads, behind links too; none is all
-	reads   bool           // whether the context is read at all
+	in Input
+	// Listing is what the key covers of the context; nil if that is not read at all.
+	Listing *source.Listing
 }
 
 // Solvable is what a solver needs of a recipe.
@@ -102,6 +96,7 @@ type Solvable struct {
 	Definition *llb.Definition
 	Config     []byte
 	BaseConfig []byte // of the image that the target is based on; nil for scratch
+	Warnings   []Warning
 	SSH        string // the id of the ssh agent that an ADD of a repository needs; "" for none
 	// Contexts open the local sources that Definition names; each tells of errors
 	// of reading, which fsutil's sender would lose.
@@ -118,7 +113,7 @@ func Plan(ctx context.Context, in Input) (*Recipe, error) {
 	for _, d := range in.Dependencies {
 		project.made = append(project.made, d.planned())
 	}
-	exp, err := expand(in.Text, in.Target, project.args(in.Args), predefinedArgs(builderStandIn, in.Platform, in.Target))
+	exp, err := expand(in, project.args(in.Args), predefinedArgs(builderStandIn, in.Platform, in.Target))
 	if err != nil {
 		return nil, diagnose(in, err)
 	}
@@ -129,7 +124,7 @@ func Plan(ctx context.Context, in Input) (*Recipe, error) {
 	r := &Recipe{in: in}
 	offline := in
 	offline.Text = substitute(in.Text, exp.hidden)
-	def, config, _, err := convert(ctx, offline, project, World{Builder: builderStandIn}, resolver, r.warn)
+	def, config, _, err := convert(ctx, offline, project, World{Builder: builderStandIn}, resolver, nil)
 	if err != nil {
 		return nil, diagnose(in, err)
 	}
@@ -157,14 +152,9 @@ func Plan(ctx context.Context, in Input) (*Recipe, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.listing, err = r.list(ctx, reads, follow); err != nil {
+	if r.Listing, err = r.list(ctx, reads, follow); err != nil {
 		return nil, err
 	}
-	if r.follow, err = in.Context.Follow(follow); err != nil {
-		return nil, fmt.Errorf("%s: reading the context: %w", in.Path, err)
-	}
-	r.reads = reads
-	r.covered = listingDigest(r.listing)
 	canon, err := canonical(def, project)
 	if err != nil {
 		return nil, err
@@ -177,9 +167,7 @@ func Plan(ctx context.Context, in Input) (*Recipe, error) {
 	for _, word := range exp.words {
 		w.Field("expands", word)
 	}
-	for _, f := range r.listing {
-		w.Field("reads", f.Identity())
-	}
+	w.Fields(readsFields(r.Listing))
 	if in.CacheVersion != "" {
 		w.Field("cache version", in.CacheVersion)
 	}
@@ -208,7 +196,11 @@ func (r *Recipe) Solvable(ctx context.Context, world World) (*Solvable, error) {
 	if len(world.Made) != len(r.in.Dependencies) {
 		return nil, fmt.Errorf("%s: %d of the %d images that this one is made from are there", r.in.Path, len(world.Made), len(r.in.Dependencies))
 	}
-	def, config, baseConfig, err := convert(ctx, r.in, project, world, pinned{withImages{images: project, others: world.Bases}, r.in.Lock}, nil)
+	var found warnings
+	def, config, baseConfig, err := convert(ctx, r.in, project, world, pinned{withImages{images: project, others: world.Bases}, r.in.Lock}, found.add)
+	if broken := found.asErrors(r.in, err); broken != nil {
+		return nil, broken
+	}
 	if err != nil {
 		return nil, &solveError{diagnostic: diagnose(r.in, err), cause: err}
 	}
@@ -232,9 +224,11 @@ func (r *Recipe) Solvable(ctx context.Context, world World) (*Solvable, error) {
 	if err != nil {
 		return nil, err
 	}
-	if listingDigest(now) != r.covered {
+	covered := readsFields(r.Listing)
+	if !bytes.Equal(readsFields(now), covered) {
 		return nil, r.uncovered(now)
 	}
+	hint := digest.FromBytes(covered).String()
 	ignore, err := json.Marshal(r.in.Ignore)
 	if err != nil {
 		return nil, err
@@ -250,7 +244,7 @@ func (r *Recipe) Solvable(ctx context.Context, world World) (*Solvable, error) {
 		}
 		// Files have fixed dates, and BuildKit takes files of one size and date
 		// for the same: a context that it kept may serve the same files only.
-		src.Attrs[pb.AttrSharedKeyHint] = r.covered
+		src.Attrs[pb.AttrSharedKeyHint] = hint
 		if len(r.in.Ignore) > 0 {
 			src.Attrs[pb.AttrExcludePatterns] = string(ignore)
 		}
@@ -259,7 +253,7 @@ func (r *Recipe) Solvable(ctx context.Context, world World) (*Solvable, error) {
 		return nil, err
 	}
 	return &Solvable{
-		Definition: def, Config: config, BaseConfig: baseConfig, SSH: sshAgent(srcs),
+		Definition: def, Config: config, BaseConfig: baseConfig, Warnings: found.sorted(r.in), SSH: sshAgent(srcs),
 		Contexts: map[string]func(func(error)) fsutil.FS{
 			dockerui.DefaultLocalNameContext: func(onError func(error)) fsutil.FS { return r.in.Context.OnError(onError) },
 		},
@@ -267,12 +261,12 @@ func (r *Recipe) Solvable(ctx context.Context, world World) (*Solvable, error) {
 }
 
 // uncovered says which files a base image made the build read.
-func (r *Recipe) uncovered(now []source.Entry) error {
+func (r *Recipe) uncovered(now *source.Listing) error {
 	known := map[string]bool{}
-	for _, f := range r.listing {
+	for _, f := range entries(r.Listing) {
 		known[f.Path] = true
 	}
-	for _, f := range now {
+	for _, f := range entries(now) {
 		if !known[f.Path] && !f.Mode.IsDir() {
 			return fmt.Errorf("%s: a base image (%s) makes this build read %q from the context, through an ONBUILD trigger or a variable, which the image's key does not cover; run slipway lock and commit werf.lock, where triggers are recorded, or name the files in a COPY of the Dockerfile itself",
 				r.in.Path, r.bases(), f.Path)
@@ -288,34 +282,4 @@ func (r *Recipe) bases() string {
 		names = append(names, d.Repo+":"+d.Key.String())
 	}
 	return strings.Join(names, ", ")
-}
-
-// Reads tells whether a path of the context is read by the build, or would be if
-// it were there.
-func (r *Recipe) Reads(name string) bool {
-	if !r.reads {
-		return false
-	}
-	if slices.ContainsFunc(r.listing, func(e source.Entry) bool { return e.Path == name }) {
-		return true
-	}
-	ignored, err := patternmatcher.MatchesOrParentMatches(name, r.in.Ignore)
-	if err != nil || ignored {
-		return false
-	}
-	if len(r.follow) == 0 {
-		return true
-	}
-	followed, err := patternmatcher.MatchesOrParentMatches(name, r.follow)
-	return err == nil && followed
-}
-
-// warn takes a finding of BuildKit's Dockerfile checks
-// (docs.docker.com/reference/build-checks).
-func (r *Recipe) warn(rule, _, _, message string, location []parser.Range) {
-	at := r.in.Path
-	if len(location) > 0 {
-		at = fmt.Sprintf("%s:%d", at, location[0].Start.Line)
-	}
-	r.Warnings = append(r.Warnings, fmt.Sprintf("%s: %s (%s)", at, engine.Redact(message), rule))
 }

@@ -24,7 +24,7 @@ func listing(t testing.TB, s *Source, dir string) []Entry {
 	t.Helper()
 	list, err := openContext(t, s, dir).Listing(context.Background(), nil, nil)
 	must(t, err)
-	return list
+	return list.Entries
 }
 
 func listContext(t testing.TB, c *Context) map[string]Entry {
@@ -32,7 +32,7 @@ func listContext(t testing.TB, c *Context) map[string]Entry {
 	list, err := c.Listing(context.Background(), nil, nil)
 	must(t, err)
 	out := map[string]Entry{}
-	for _, e := range list {
+	for _, e := range list.Entries {
 		out[e.Path] = e
 	}
 	return out

@@ -9,7 +9,6 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 
 	"github.com/tonistiigi/fsutil"
@@ -33,18 +32,6 @@ type Context struct {
 	onError func(error)
 
 	listings *listings // made so far; images often read the same of one context
-}
-
-// listings are what Listing has made, by the patterns that it was given.
-type listings struct {
-	mu   sync.Mutex
-	made map[string]*sharedListing
-}
-
-type sharedListing struct {
-	mu      sync.Mutex // held while it is being made
-	made    bool
-	entries []Entry
 }
 
 var _ fsutil.FS = (*Context)(nil)
@@ -246,70 +233,4 @@ func (c *Context) Filter(excludes, followPaths []string) (fsutil.FS, error) {
 		return nil, fmt.Errorf("filter the build context: %w", err)
 	}
 	return f, nil
-}
-
-// Listing is what Filter's walk would send, with what identifies it: the object
-// id of a file, the target of a symbolic link. Directories are included. No
-// process is asked for anything but the targets of links. The result is shared by
-// all who ask for the same.
-func (c *Context) Listing(ctx context.Context, excludes, followPaths []string) ([]Entry, error) {
-	l := c.listings.of(excludes, followPaths)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.made {
-		return l.entries, nil
-	}
-	entries, err := c.list(ctx, excludes, followPaths)
-	if err == nil {
-		l.made, l.entries = true, entries
-	}
-	return entries, err
-}
-
-func (l *listings) of(excludes, followPaths []string) *sharedListing {
-	key := fmt.Sprintf("%q %q", excludes, followPaths)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.made == nil {
-		l.made = map[string]*sharedListing{}
-	}
-	if l.made[key] == nil {
-		l.made[key] = &sharedListing{}
-	}
-	return l.made[key]
-}
-
-func (c *Context) list(ctx context.Context, excludes, followPaths []string) ([]Entry, error) {
-	unsized := *c
-	unsized.unsized = true
-	f, err := unsized.Filter(excludes, followPaths)
-	if err != nil {
-		return nil, err
-	}
-	v := unsized.view() // with the submodules that the filter lets through
-	var list []Entry
-	at := 0 // the filter keeps the order of the tree, also for parents that it adds late
-	err = f.Walk(ctx, "/", func(p string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		for p = filepath.ToSlash(p); at < len(v.tree) && v.tree[at].Path != p; {
-			at++
-		}
-		if at == len(v.tree) {
-			return fmt.Errorf("the filter made up %q", p)
-		}
-		e := v.tree[at].Entry
-		if e.Mode&fs.ModeSymlink != 0 {
-			if e.Link, err = v.tree[at].repo.link(e.OID); err != nil {
-				return err
-			}
-		}
-		list = append(list, e)
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list the build context: %w", err)
-	}
-	return list, nil
 }

@@ -41,7 +41,7 @@ func TestCost(t *testing.T) {
 	cost("listing without links", func() {
 		list, err := c.Listing(context.Background(), []string{"l?"}, nil)
 		must(t, err)
-		equal(t, len(list), 1500+15)
+		equal(t, len(list.Entries), 1500+15)
 	}, Stats{})
 	cost("listing with links", func() { listContext(t, c) }, Stats{Processes: 1, Objects: 2})
 	cost("listing again", func() { listContext(t, c) }, Stats{})

@@ -54,10 +54,10 @@ func TestWithFilesOfEverything(t *testing.T) {
 	must(t, err)
 	list, err := c.Listing(context.Background(), nil, nil)
 	must(t, err)
-	equal(t, paths(list), []string{"a", "b", "b/c"})
+	equal(t, paths(list.Entries), []string{"a", "b", "b/c"})
 	list, err = c.Listing(context.Background(), []string{"b"}, nil)
 	must(t, err)
-	equal(t, paths(list), []string{"a"})
+	equal(t, paths(list.Entries), []string{"a"})
 }
 
 func TestWithFilesErrors(t *testing.T) {

@@ -109,8 +109,10 @@ func TestRandomListings(t *testing.T) {
 			want, wantErr := describe(disk, excludes, follow)
 			list, err := c.Listing(context.Background(), excludes, follow)
 			var got []string
-			for _, e := range list {
-				got = append(got, fmt.Sprintln(e.Path, e.Mode.Type(), e.Mode&0o100 != 0, e.Link))
+			if err == nil {
+				for _, e := range list.Entries {
+					got = append(got, fmt.Sprintln(e.Path, e.Mode.Type(), e.Mode&0o100 != 0, e.Link))
+				}
 			}
 			if !reflect.DeepEqual(got, want) || (err == nil) != (wantErr == nil) {
 				t.Fatalf("seed %d, tree %q\nexcludes %q, follow %q\ngot  %q, %v\nwant %q, %v", seed, tree, excludes, follow, got, err, want, wantErr)

@@ -47,7 +47,7 @@ func identities(t testing.TB, c *Context, excludes, follow []string) (out []stri
 	t.Helper()
 	list, err := c.Listing(context.Background(), excludes, follow)
 	must(t, err)
-	for _, e := range list {
+	for _, e := range list.Entries {
 		if filepath.Base(e.Path) != ".gitmodules" {
 			out = append(out, e.Identity())
 		}
@@ -267,7 +267,7 @@ func TestSubmoduleFilter(t *testing.T) {
 				return
 			}
 			must(t, err)
-			got := paths(list)
+			got := paths(list.Entries)
 			slices.Sort(got)
 			equal(t, strings.Join(got, " "), tt.want)
 		})
@@ -302,10 +302,10 @@ func TestMayKeep(t *testing.T) {
 		must(t, err)
 		includes, err := c.Follow(follow)
 		must(t, err)
-		kept := slices.ContainsFunc(list, func(e Entry) bool { return e.Path == "s/m" || inside(e.Path, "s/m") })
+		kept := slices.ContainsFunc(list.Entries, func(e Entry) bool { return e.Path == "s/m" || inside(e.Path, "s/m") })
 		guess := mayKeep("s/m", includes, excludes)
 		if kept && !guess {
-			t.Fatalf("excludes %q, follow %q: %v", excludes, follow, paths(list))
+			t.Fatalf("excludes %q, follow %q: %v", excludes, follow, paths(list.Entries))
 		}
 		if guess {
 			yes++

@@ -3,6 +3,7 @@ package buildkit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -24,6 +25,7 @@ type progress struct {
 	ctx   context.Context
 	steps map[digest.Digest]*step
 	order []*step // as they came
+	quiet bool    // tell nothing but errors
 }
 
 type step struct {
@@ -59,8 +61,24 @@ func (p *progress) status(s *client.SolveStatus) {
 		}
 	}
 	for _, w := range s.Warnings {
-		p.emit(engine.Event{Kind: engine.EventNote, Text: engine.Redact(string(w.Short))})
+		p.emit(engine.Event{Kind: engine.EventNote, Text: engine.Redact(warning(w))})
 	}
+}
+
+// warning is "FILE:LINE: TEXT (URL)" with what is known of it.
+func warning(w *client.VertexWarning) string {
+	text := string(w.Short)
+	if w.URL != "" {
+		text += " (" + w.URL + ")"
+	}
+	if w.SourceInfo == nil || w.SourceInfo.Filename == "" {
+		return text
+	}
+	at := w.SourceInfo.Filename
+	if len(w.Range) > 0 && w.Range[0].Start != nil {
+		at = fmt.Sprintf("%s:%d", at, w.Range[0].Start.Line)
+	}
+	return at + ": " + text
 }
 
 // vertex reports each step's beginning and end once; BuildKit repeats them.
@@ -85,7 +103,11 @@ func (p *progress) vertex(v *client.Vertex) {
 	}
 }
 
-func (p *progress) emit(e engine.Event) { engine.Emit(p.ctx, e) }
+func (p *progress) emit(e engine.Event) {
+	if !p.quiet {
+		engine.Emit(p.ctx, e)
+	}
+}
 
 // log keeps the last lines of a step's output.
 func (s *step) log(text string) {

@@ -110,6 +110,10 @@ func TestProgress(t *testing.T) {
 			vertexes(&client.Vertex{Digest: runStep, Name: "ADD https://u:p@h/a /a", Started: now, Completed: now, Error: "get https://u:p@h/a"}), logs(runStep, "from https://u:p@h/a\n"),
 		}, []string{"step ADD https://h/a /a done=false cached=false err=<nil>", "step ADD https://h/a /a done=true cached=false err=get https://h/a", `log ADD https://h/a /a "from https://h/a\n"`}},
 		{"warning", []*client.SolveStatus{{Warnings: []*client.VertexWarning{{Short: []byte("old syntax")}}}}, []string{"note old syntax"}},
+		{"warning with its place", []*client.SolveStatus{{Warnings: []*client.VertexWarning{
+			{Short: []byte("old syntax"), URL: "https://u:p@h/rule", SourceInfo: &pb.SourceInfo{Filename: "Dockerfile"}, Range: []*pb.Range{{Start: &pb.Position{Line: 3}}}},
+			{Short: []byte("old syntax"), SourceInfo: &pb.SourceInfo{Filename: "Dockerfile"}},
+		}}}, []string{"note Dockerfile:3: old syntax (https://h/rule)", "note Dockerfile: old syntax"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 
 // Pack makes a package of files that are a whole chart already, in their order.
 // meta is what its Chart.yaml says. The archive is read back with Helm's own
-// loader.
+// loader, so what Helm would refuse is refused here.
 func Pack(meta *helm.Metadata, files []*loader.BufferedFile) (*Package, error) {
 	archive, err := WriteArchive(meta.Name, files)
 	if err != nil {
@@ -19,11 +19,11 @@ func Pack(meta *helm.Metadata, files []*loader.BufferedFile) (*Package, error) {
 	}
 	c, err := loader.LoadArchive(bytes.NewReader(archive))
 	if err != nil {
-		return nil, fmt.Errorf("the packed chart %s is not one that Helm takes: %w", meta.Name, err)
+		return nil, &Error{Message: fmt.Sprintf("the packed chart %s is not one that Helm takes: %v", meta.Name, err)}
 	}
 	config, err := json.Marshal(c.Metadata)
 	if err != nil {
 		return nil, fmt.Errorf("writing the config of chart %s: %w", meta.Name, err)
 	}
-	return &Package{Name: meta.Name, Version: c.Metadata.Version, Archive: archive, Config: config, Annotations: annotations(c.Metadata)}, nil
+	return &Package{Name: c.Name(), Version: c.Metadata.Version, Archive: archive, Config: config, Annotations: annotations(c.Metadata)}, nil
 }

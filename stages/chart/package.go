@@ -1,14 +1,11 @@
 package chart
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	helm "helm.sh/helm/v3/pkg/chart"
-	"helm.sh/helm/v3/pkg/chart/loader"
 	"sigs.k8s.io/yaml"
 )
 
@@ -57,21 +54,11 @@ func (s *Source) Package(o Options) (*Package, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, archive, err := s.archive(chartYAML, valuesYAML, extra)
-	if err != nil {
-		return nil, err
+	var meta helm.Metadata
+	if err := yaml.Unmarshal(chartYAML, &meta); err != nil {
+		return nil, s.wrong(chartFile, err)
 	}
-	config, err := json.Marshal(c.Metadata)
-	if err != nil {
-		return nil, fmt.Errorf("writing the config of chart %s: %w", c.Name(), err)
-	}
-	return &Package{
-		Name:        c.Name(),
-		Version:     c.Metadata.Version,
-		Archive:     archive,
-		Config:      config,
-		Annotations: annotations(c.Metadata),
-	}, nil
+	return Pack(&meta, s.with(chartYAML, valuesYAML, extra))
 }
 
 func (s *Source) chartYAML(o Options) ([]byte, error) {
@@ -109,23 +96,6 @@ func (s *Source) valuesYAML(o Options) ([]byte, error) {
 		return nil, s.wrong(valuesFile, err)
 	}
 	return data, nil
-}
-
-// archive writes the chart and reads it back.
-func (s *Source) archive(chartYAML, valuesYAML []byte, extra map[string][]byte) (*helm.Chart, []byte, error) {
-	var meta helm.Metadata
-	if err := yaml.Unmarshal(chartYAML, &meta); err != nil {
-		return nil, nil, s.wrong(chartFile, err)
-	}
-	archive, err := WriteArchive(meta.Name, s.with(chartYAML, valuesYAML, extra))
-	if err != nil {
-		return nil, nil, fmt.Errorf("packing chart %s: %w", s.dir, err)
-	}
-	c, err := loader.LoadArchive(bytes.NewReader(archive))
-	if err != nil {
-		return nil, nil, s.wrong("", fmt.Errorf("the packed chart is not one that Helm takes: %w", err))
-	}
-	return c, archive, nil
 }
 
 // annotations are those that `helm push` gives the manifest of a chart, from

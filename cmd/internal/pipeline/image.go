@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"slipway/engine"
 	"slipway/oci"
@@ -54,7 +55,17 @@ func (r *run) build(image *planner.Image, b *planner.Build) *engine.Node {
 		recipe := func(ctx context.Context, made []stages.Image) (stages.Build, error) {
 			return r.solvable(ctx, image, b, made)
 		}
-		return &engine.Node{ID: id, Kind: "build", Needs: needs, Stage: stages.NewBuild(r.repo, b.Key, recipe, lockedSolver{r.solver, b.Recipe.Remotes})}
+		stage := stages.NewBuild(r.repo, b.Key, recipe, lockedSolver{r.solver, b.Recipe.Remotes}, r.turns)
+		if r.cache != nil {
+			stage.Built = func(ctx context.Context, build stages.Build) {
+				r.cache.store(ctx, image, b, strings.TrimPrefix(id, "build "), build)
+			}
+		}
+		node := &engine.Node{ID: id, Kind: "build", Needs: needs, Stage: stage}
+		if len(r.others) > 0 {
+			node.Stage = &stages.Secondary{BuildStage: stage, Sources: r.others, Copies: r.copies}
+		}
+		return node
 	})
 }
 
@@ -79,9 +90,6 @@ func (r *run) solvable(ctx context.Context, image *planner.Image, b *planner.Bui
 			shown(image.Name), r.repo.Reference().WithTag(b.Key.String()))
 	}
 	r.noteFloating(ctx)
-	for _, w := range b.Recipe.Warnings {
-		engine.Emit(ctx, engine.Event{Kind: engine.EventNote, Text: w})
-	}
 	builder, err := r.buildPlatform(ctx, b.Platform)
 	if err != nil {
 		return stages.Build{}, fmt.Errorf("image %q: %w", shown(image.Name), err)
@@ -106,6 +114,12 @@ func (r *run) solvable(ctx context.Context, image *planner.Image, b *planner.Bui
 	if err != nil {
 		return stages.Build{}, err
 	}
+	for _, w := range s.Warnings {
+		// Images and platforms share Dockerfiles.
+		if _, told := r.warned.LoadOrStore(w, true); !told {
+			engine.Emit(ctx, engine.Event{Kind: engine.EventNote, Text: w.String()})
+		}
+	}
 	if s.SSH != "" && !slices.ContainsFunc(out.SSH, func(agent stages.SSH) bool { return agent.ID == s.SSH }) {
 		return stages.Build{}, &diag.Diagnostic{
 			Message: fmt.Sprintf("image %q: an ADD fetches a repository over ssh, and no agent is given to the build", shown(image.Name)),
@@ -113,6 +127,10 @@ func (r *run) solvable(ctx context.Context, image *planner.Image, b *planner.Bui
 		}
 	}
 	out.Definition, out.Config, out.BaseConfig, out.Contexts = s.Definition, s.Config, s.BaseConfig, s.Contexts
+	out.CacheFrom = r.cache.from(ctx, image, b)
+	if err := r.admit(&out); err != nil {
+		return stages.Build{}, err
+	}
 	return out, nil
 }
 

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -76,12 +75,21 @@ func goTool(t testing.TB, name, module string) string {
 	return path
 }
 
-// moduleRoot is found from the place of this file, so that tests may run from
-// any directory.
-func moduleRoot() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(file), "..", "..", "..")
-}
+// moduleRoot is found once, from the working directory: that of a test is its
+// package's.
+var moduleRoot = sync.OnceValue(func() string {
+	dir, err := os.Getwd()
+	for err == nil {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	return "" // where the go command says what it lacks
+})
 
 // baseEnv is what every process here may know of the test's environment: where
 // programs are, and where temporary files go. Everything else (WERF_*, GIT_*,
@@ -125,16 +133,18 @@ func Slipway(t testing.TB) *CLI {
 
 // build builds ./cmd/slipway into the shared cache: a directory of this process
 // would be left behind, as nothing runs when the last test has ended. Go links
-// only when something has changed, and the new file takes the old one's name,
-// so another process that runs the old one is not disturbed.
+// only when it finds another program there than it would make, and the new file
+// takes the old one's name, so a process that runs the old one is not disturbed.
 func build(t testing.TB) string {
 	t.Helper()
 	root := sha256.Sum256([]byte(moduleRoot())) // each checkout has its own
 	path := cachePath(t, filepath.Join("bin", fmt.Sprintf("slipway-%x", root[:6])))
 	defer lock(t, path)()
 	tmp := path + ".new"
+	_ = os.Remove(tmp)
+	_ = os.Link(path, tmp) // there may be none yet
 	env := append(os.Environ(), "CGO_ENABLED=0")
-	command(t, moduleRoot(), env, "go", "build", "-o", tmp, "./cmd/slipway")
+	command(t, moduleRoot(), env, "go", "build", "-ldflags=-w", "-o", tmp, "./cmd/slipway")
 	if err := os.Rename(tmp, path); err != nil {
 		t.Fatalf("keeping the built program: %v", err)
 	}
@@ -157,7 +167,17 @@ func (c *CLI) RunContext(ctx context.Context, dir string, env []string, args ...
 	c.t.Helper()
 	cmd := interruptible(ctx, c.Path, args...)
 	cmd.Dir = dir
-	cmd.Env = append(baseEnv(),
+	cmd.Env = append(c.Env(), env...)
+	r, err := run(cmd)
+	if err != nil && ctx.Err() == nil {
+		c.t.Fatalf("running %s: %v", c.Path, err)
+	}
+	return r
+}
+
+// Env is the clean environment of the program.
+func (c *CLI) Env() []string {
+	return append(baseEnv(),
 		"HOME="+c.Home,
 		"XDG_STATE_HOME="+filepath.Join(c.Home, "state"),
 		"XDG_CACHE_HOME="+filepath.Join(c.Home, "cache"),
@@ -166,10 +186,4 @@ func (c *CLI) RunContext(ctx context.Context, dir string, env []string, args ...
 		"DOCKER_CONFIG="+filepath.Dir(c.DockerConfig()),
 		"GIT_CONFIG_NOSYSTEM=1",
 	)
-	cmd.Env = append(cmd.Env, env...)
-	r, err := run(cmd)
-	if err != nil && ctx.Err() == nil {
-		c.t.Fatalf("running %s: %v", c.Path, err)
-	}
-	return r
 }

@@ -1,7 +1,7 @@
-// Package embedded runs BuildKit inside this process: worker, solver and the
-// gRPC control service over an in-memory listener. Linux only.
+// Package embedded has BuildKit run in a process of its own, of this same
+// program: package worker, in the namespaces that package host makes. Linux only.
 //
-// It must never know what is built: it starts, is driven through BuildKit's
+// It must never know what is built: BuildKit is started, is driven through its
 // ordinary client by package buildkit, and is closed.
 package embedded
 
@@ -9,23 +9,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
+	"time"
 
+	"slipway/engine"
 	"slipway/oci"
 	"slipway/stages"
 	"slipway/stages/buildkit"
+	"slipway/stages/buildkit/embedded/worker"
+	"slipway/stages/buildkit/host"
+	"slipway/stages/buildkit/state"
 
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/solver/pb"
-	"github.com/moby/buildkit/util/archutil"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/sirupsen/logrus"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/test/bufconn"
 )
 
 // Options configure the embedded BuildKit. StateDir is required.
@@ -33,8 +39,15 @@ type Options struct {
 	// StateDir holds BuildKit's state. Runs that overlap take one slot each
 	// below it, since BuildKit's stores belong to one process at a time.
 	StateDir string
+	// Limit is how much all slots together may take.
+	Limit state.Limit
+	// Snapshotter is how layers are laid over each other, by a name of package
+	// host; empty is the best that works.
+	Snapshotter string
 	// Session says how registries are reached: mirrors, plain HTTP, credentials.
 	Session *oci.Session
+	// CacheMounts is as worker.Options have it.
+	CacheMounts string
 }
 
 // Solver is a stages.Solver that starts BuildKit on the first Solve. Close it.
@@ -51,7 +64,11 @@ func New(opts Options) *Solver { return &Solver{opts: opts} }
 
 // Solve builds b, starting BuildKit if this is the first build of the run.
 func (s *Solver) Solve(ctx context.Context, b stages.Build) (ocispec.Descriptor, error) {
-	runtime, err := ociRuntime(b.Definition.Def)
+	runs, err := runPlatforms(b.Definition.Def)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	runtime, err := ociRuntime(len(runs) > 0)
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
@@ -59,7 +76,11 @@ func (s *Solver) Solve(ctx context.Context, b stages.Build) (ocispec.Descriptor,
 	if err != nil {
 		return ocispec.Descriptor{}, fmt.Errorf("starting BuildKit: %w", err)
 	}
-	return buildkit.Solve(ctx, d.client, b, s.opts.Session.Credential)
+	desc, err := d.solve(ctx, b, runs, s.opts.Session.Credential)
+	if err != nil {
+		return ocispec.Descriptor{}, d.explain(ctx, err)
+	}
+	return desc, nil
 }
 
 // Close stops BuildKit if it was started.
@@ -92,33 +113,13 @@ func (s *Solver) start(ctx context.Context, runtime string) (*daemon, error) {
 	return d, nil
 }
 
-// runtimes are the OCI runtimes to look for, the preferred one first.
-var runtimes = []string{"runc", "crun"}
-
-// ErrNoRuntime is returned for a build with a RUN on a machine without an OCI
-// runtime.
-var ErrNoRuntime = errors.New("no OCI runtime found: RUN instructions need runc or crun in PATH (on Debian and Ubuntu: apt-get install runc)")
-
-// ociRuntime finds the runtime that the definition's RUNs need. A definition
-// without a RUN never runs anything, so this program itself stands in for the
-// binary that BuildKit insists on finding.
-func ociRuntime(def [][]byte) (string, error) {
-	runs, err := runPlatforms(def)
-	if err != nil {
-		return "", err
-	}
-	for _, p := range runs {
-		if err := checkEmulation(p); err != nil {
-			return "", err
-		}
-	}
-	for _, name := range runtimes {
-		if path, err := exec.LookPath(name); err == nil {
-			return path, nil
-		}
-	}
-	if len(runs) > 0 {
-		return "", ErrNoRuntime
+// ociRuntime finds the runtime that RUNs need. Without a RUN nothing is ever run,
+// so this program itself stands in for the binary that BuildKit insists on
+// finding.
+func ociRuntime(runs bool) (string, error) {
+	path, err := host.Runtime()
+	if err == nil || runs {
+		return path, err
 	}
 	return os.Executable()
 }
@@ -138,84 +139,103 @@ func runPlatforms(def [][]byte) ([]ocispec.Platform, error) {
 	return out, nil
 }
 
-// checkEmulation says what a RUN of a foreign platform needs. Asking the machine
-// costs some milliseconds and so is left to builds for other platforms.
-func checkEmulation(p ocispec.Platform) error {
-	if p.Architecture == "" || platforms.Default().Match(p) {
+// checkEmulation says what RUNs of foreign platforms need. BuildKit is asked, as
+// only root can try; it costs some milliseconds and so is left to builds for other
+// platforms.
+func checkEmulation(ctx context.Context, c *client.Client, runs []ocispec.Platform) error {
+	foreign := slices.DeleteFunc(runs, func(p ocispec.Platform) bool {
+		return p.Architecture == "" || platforms.Default().Match(p)
+	})
+	if len(foreign) == 0 {
 		return nil
 	}
-	for _, supported := range archutil.SupportedPlatforms(false) {
-		if platforms.OnlyStrict(supported).Match(p) {
-			return nil
+	workers, err := c.ListWorkers(ctx)
+	if err != nil {
+		return fmt.Errorf("asking BuildKit for its platforms: %w", err)
+	}
+	for _, p := range foreign {
+		if !slices.ContainsFunc(workers, func(w *client.WorkerInfo) bool {
+			return slices.ContainsFunc(w.Platforms, func(has ocispec.Platform) bool { return platforms.OnlyStrict(has).Match(p) })
+		}) {
+			return fmt.Errorf("a RUN for %s needs emulation, which this machine lacks: install it (on Debian and Ubuntu: apt-get install qemu-user-static), build on a machine of that platform, or cross-build (FROM --platform=$BUILDPLATFORM)", platforms.FormatAll(p))
 		}
 	}
-	name := platforms.FormatAll(p)
-	return fmt.Errorf("a RUN for %s needs emulation, which this machine lacks: install it (on Debian and Ubuntu: apt-get install qemu-user-static), build on a machine of that platform, or cross-build (FROM --platform=$BUILDPLATFORM)", name)
+	return nil
 }
 
 // daemon is a running BuildKit.
 type daemon struct {
-	client *client.Client
-	stop   []func() error // in the order of starting; run backwards
+	client  *client.Client
+	process *host.Process
 }
+
+func (d *daemon) solve(ctx context.Context, b stages.Build, runs []ocispec.Platform, creds buildkit.Credentials) (ocispec.Descriptor, error) {
+	single := d.process.Isolation.Single
+	if single != "" && len(runs) > 0 {
+		// Many a program goes on after it could not give a file to another user:
+		// the image would be another one than elsewhere.
+		return ocispec.Descriptor{}, fmt.Errorf("a RUN needs more user ids than your own: %s", single)
+	}
+	if err := checkEmulation(ctx, d.client, runs); err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	desc, err := buildkit.Solve(ctx, d.client, b, creds)
+	if err != nil && single != "" && strings.Contains(err.Error(), "invalid argument") { // what chown says
+		err = fmt.Errorf("%w\nFiles of other users than root need more user ids than your own: %s", err, single)
+	}
+	return desc, err
+}
+
+// closePatience is how long BuildKit may take to end: containers that have been
+// killed may take a while to be gone.
+const closePatience = 15 * time.Second
 
 func (d *daemon) close() error {
-	var errs []error
-	for i := len(d.stop) - 1; i >= 0; i-- {
-		errs = append(errs, d.stop[i]())
-	}
-	return errors.Join(errs...)
+	return errors.Join(d.client.Close(), d.process.Close(closePatience))
 }
 
-func startDaemon(ctx context.Context, opts Options, runtime string) (_ *daemon, err error) {
-	d := &daemon{}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, d.close())
-		}
-	}()
-	if os.Geteuid() != 0 {
-		return nil, errors.New("images can be built by root only, for now: run this as root, or publish what has been built with --require-built-images")
+// explain replaces a build's error by the end of BuildKit itself, if that is what
+// stands behind it.
+func (d *daemon) explain(ctx context.Context, err error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closePatience)
+	defer cancel()
+	if _, gone := d.client.Info(ctx); gone == nil {
+		return err
 	}
-	root, release, err := takeSlot(filepath.Join(opts.StateDir, "buildkit"))
-	if err != nil {
-		return nil, err
+	select {
+	case <-d.process.Ended():
+		return fmt.Errorf("BuildKit's process has ended: %v", d.process.Err())
+	case <-ctx.Done():
+		return err
 	}
-	// The kernel lists mounts by their resolved paths.
-	if root, err = filepath.EvalSymlinks(root); err != nil {
-		return nil, errors.Join(err, release())
-	}
-	d.stop = append(d.stop, release, func() error { return unmountBelow(root) })
-	if err := unmountBelow(root); err != nil {
-		return nil, err
-	}
-	if err := redirectLogs(d, root); err != nil {
-		return nil, err
-	}
-	controller, err := newController(d, root, opts.Session, runtime)
-	if err != nil {
-		return nil, err
-	}
+}
 
-	listener := bufconn.Listen(1 << 20)
-	server := newServer()
-	controller.Register(server)
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		server.Serve(listener) //nolint:errcheck // it ends when Stop is called
-	}()
-	d.stop = append(d.stop, func() error {
-		server.Stop()
-		<-served
-		return nil
-	})
-	d.client, err = client.New(ctx, "unix:///embedded", client.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-		return listener.DialContext(ctx)
+func startDaemon(ctx context.Context, opts Options, runtime string) (*daemon, error) {
+	dir, err := filepath.Abs(opts.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	logrus.SetOutput(io.Discard) // BuildKit's client has nothing to say to the user's screen
+	var answer worker.Started
+	p, err := host.Start(ctx, worker.Task, worker.Options{StateDir: dir, Owner: os.Getpid(), Limit: opts.Limit, Runtime: runtime, Snapshotter: opts.Snapshotter, Registries: opts.Session.Options(), CacheMounts: opts.CacheMounts}, &answer)
+	if err != nil {
+		return nil, err
+	}
+	for _, note := range answer.Notes {
+		engine.Emit(ctx, engine.Event{Kind: engine.EventNote, Text: note})
+	}
+	conns := make(chan net.Conn, 1)
+	conns <- p.Conn
+	c, err := client.New(ctx, "unix:///embedded", client.WithContextDialer(func(context.Context, string) (net.Conn, error) {
+		select {
+		case conn := <-conns:
+			return conn, nil
+		default:
+			return nil, errors.New("the connection to BuildKit's process has ended")
+		}
 	}), client.WithGRPCDialOption(grpc.WithNoProxy()))
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, p.Close(closePatience))
 	}
-	d.stop = append(d.stop, d.client.Close)
-	return d, nil
+	return &daemon{client: c, process: p}, nil
 }

@@ -1,0 +1,29 @@
+package embedded
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+
+	"slipway/stages/buildkit/embedded/worker"
+	"slipway/stages/buildkit/host"
+	"slipway/stages/buildkit/state"
+)
+
+// Prune makes the state of builds below stateDir smaller. Slots that runs use are
+// left alone.
+func Prune(ctx context.Context, stateDir string, keep state.Keep) (state.Collected, error) {
+	var collected state.Collected
+	dir, err := filepath.Abs(stateDir)
+	if err != nil {
+		return collected, err
+	}
+	if _, err := os.Stat(filepath.Join(dir, state.Slots)); os.IsNotExist(err) {
+		return collected, nil
+	}
+	p, err := host.Start(ctx, worker.PruneTask, worker.Prune{StateDir: dir, Owner: os.Getpid(), Keep: keep}, &collected)
+	if err != nil {
+		return collected, err
+	}
+	return collected, p.Close(closePatience)
+}

@@ -1,0 +1,195 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// workerName is the name (argv[0]) of a worker process, by which Main knows
+// that it is in one.
+const workerName = "slipway: worker"
+
+// connFD is the worker's end of the connection.
+const connFD = 3
+
+// Process is a worker process: it has answered once, and what follows on Conn is
+// between its task and the caller.
+type Process struct {
+	Isolation Isolation
+	Conn      net.Conn
+
+	cmd    *exec.Cmd
+	stderr tail
+	ended  chan struct{}
+	err    error // how it ended; once ended is closed
+}
+
+// Start starts this program's executable as a worker process, hands request to
+// the task, and decodes the answer into answer. The program has to call Main.
+// ctx bounds the start only. The process is killed when this one ends, however
+// that happens.
+func Start(ctx context.Context, task string, request, answer any) (*Process, error) {
+	isolation, err := decide()
+	if err != nil {
+		return nil, err
+	}
+	p, err := start(ctx, isolation, task, request, answer)
+	if errors.Is(err, errNoProc) && isolation.Processes {
+		isolation.Processes = false
+		p, err = start(ctx, isolation, task, request, answer)
+	}
+	return p, err
+}
+
+func start(ctx context.Context, isolation Isolation, task string, request, answer any) (_ *Process, err error) {
+	ours, theirs, err := socketPair()
+	if err != nil {
+		return nil, fmt.Errorf("connecting a worker process: %w", err)
+	}
+	defer theirs.Close()
+	// The path works even when the executable has been replaced meanwhile.
+	p := &Process{Isolation: isolation, Conn: ours, cmd: exec.Command("/proc/self/exe"), ended: make(chan struct{})}
+	p.cmd.Args = []string{workerName, task}
+	p.cmd.Dir = "/"
+	p.cmd.ExtraFiles = []*os.File{theirs}
+	p.cmd.Stderr = &p.stderr
+	p.cmd.SysProcAttr = isolation.attributes()
+
+	started := make(chan error, 1)
+	go func() {
+		// The process is killed when the thread that started it ends: this one
+		// waits for it.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(p.ended)
+		p.err = p.cmd.Start()
+		started <- p.err
+		if p.err == nil {
+			p.err = p.cmd.Wait()
+		}
+	}()
+	if err := <-started; err != nil {
+		ours.Close()
+		return nil, isolation.explain(fmt.Errorf("starting a worker process: %w", err))
+	}
+	theirs.Close() // so that the end of the process is the end of the connection
+	defer func() {
+		if err != nil {
+			p.Kill()
+		}
+	}()
+	if err := isolation.mapIDs(ctx, p.cmd.Process.Pid); err != nil {
+		return nil, err
+	}
+	defer context.AfterFunc(ctx, func() { ours.SetDeadline(time.Unix(1, 0)) })() //nolint:errcheck // it is a socket
+	if err := p.handshake(request, answer); err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Process) handshake(request, answer any) error {
+	err := writeMessage(p.Conn, message{Isolation: p.Isolation, Value: request})
+	var m struct {
+		message
+		Value json.RawMessage
+	}
+	if err == nil {
+		err = readMessage(p.Conn, &m)
+	}
+	switch {
+	case err != nil:
+		p.Kill()
+		return p.Isolation.explain(fmt.Errorf("starting a worker process: %w", errors.Join(p.Err(), err)))
+	case m.NoProc:
+		return errNoProc
+	case m.Error != "":
+		return errors.New(m.Error)
+	}
+	return json.Unmarshal(m.Value, answer)
+}
+
+// PID is the process's id on the machine.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Ended is closed when the process is gone.
+func (p *Process) Ended() <-chan struct{} { return p.ended }
+
+// Err says how the process ended, with what it said last; nil when it ended well.
+// It waits for the end.
+func (p *Process) Err() error {
+	<-p.ended
+	if said := p.stderr.String(); p.err != nil && said != "" {
+		return fmt.Errorf("%w\n%s", p.err, said)
+	}
+	return p.err
+}
+
+// Close closes the connection, at which the task ends, and kills the process when
+// it takes longer than patience.
+func (p *Process) Close(patience time.Duration) error {
+	p.Conn.Close()
+	select {
+	case <-p.ended:
+		return p.Err()
+	case <-time.After(patience):
+		p.Kill()
+		return fmt.Errorf("a worker process did not end within %s and was killed", patience)
+	}
+}
+
+// Kill ends the process at once and waits until it is gone.
+func (p *Process) Kill() {
+	p.Conn.Close()
+	p.cmd.Process.Kill() //nolint:errcheck // it may be gone already
+	<-p.ended
+}
+
+// socketPair makes a connection: one end for this process, one to give away.
+func socketPair() (net.Conn, *os.File, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	theirs := os.NewFile(uintptr(fds[1]), "worker")
+	ours, err := fileConn(fds[0])
+	if err != nil {
+		theirs.Close()
+	}
+	return ours, theirs, err
+}
+
+// fileConn takes over a connected socket.
+func fileConn(fd int) (net.Conn, error) {
+	f := os.NewFile(uintptr(fd), "socket")
+	defer f.Close()
+	return net.FileConn(f) // a copy, closed on exec
+}
+
+// tail keeps the end of what is written to it.
+type tail struct{ kept []byte }
+
+const tailSize = 4 << 10
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.kept = append(t.kept, p...)
+	if over := len(t.kept) - tailSize; over > 0 {
+		t.kept = t.kept[over:]
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string { return strings.TrimSpace(string(t.kept)) }

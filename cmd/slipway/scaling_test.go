@@ -37,6 +37,7 @@ type resource struct {
 // The example of docs/scaling.md is what Kubernetes takes, its builders are those
 // that it starts, and every address in the text is one.
 func TestScalingExample(t *testing.T) {
+	t.Parallel()
 	resources := map[string]resource{}
 	for _, name := range []string{"buildkitd.yaml", "ci-job.yaml"} {
 		text, err := os.ReadFile("../../docs/examples/kubernetes/" + name)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"slipway/stages/buildkit/host"
+	"slipway/stages/buildkit/state"
 )
 
 // ownIDs empties a state directory whose files were stored under other user ids
@@ -35,7 +36,7 @@ func ownIDs(root string, isolation host.Isolation) error {
 		return err
 	}
 	for _, e := range entries {
-		if e.Name() == "lock" {
+		if state.Own(e.Name()) {
 			continue
 		}
 		if err := os.RemoveAll(filepath.Join(root, e.Name())); err != nil {

@@ -75,7 +75,7 @@ func newController(d *daemon, root string, s *oci.Session, runtime string) (*con
 		SessionManager:            sessions,
 		WorkerController:          workers,
 		ResolveCacheImporterFuncs: cacheImporters(sessions, w.ContentStore(), opt.RegistryHosts),
-		ResolveCacheExporterFuncs: cacheExporters(sessions, opt.RegistryHosts),
+		ResolveCacheExporterFuncs: cacheExporters(sessions, w.ContentStore(), opt.RegistryHosts),
 		Frontends:                 map[string]frontend.Frontend{},
 		CacheManager:              keys,
 		HistoryDB:                 history,

@@ -18,6 +18,7 @@ import (
 	"slipway/planner/werfyaml"
 
 	"github.com/containerd/platforms"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -142,6 +143,12 @@ func dependency(d werfyaml.Dependency, made *Build, repo string) dockerfile.Depe
 	return out
 }
 
+// parsedFile is a Dockerfile.
+type parsedFile struct {
+	text   []byte
+	parsed func() (*parser.Result, error)
+}
+
 // dockerfilePath is the path of an image's Dockerfile in the project.
 func dockerfilePath(section werfyaml.Image) string {
 	return path.Join(section.Context, section.Dockerfile)
@@ -160,7 +167,10 @@ func (p *Project) input(ctx context.Context, section werfyaml.Image) (dockerfile
 		}
 	}
 	name := dockerfilePath(section)
-	text, err := p.dockerfiles.get(name, func() ([]byte, error) { return fs.ReadFile(p.files(giterminism.Dockerfile), name) })
+	file, err := p.dockerfiles.get(name, func() (parsedFile, error) {
+		text, err := fs.ReadFile(p.files(giterminism.Dockerfile), name)
+		return parsedFile{text, dockerfile.Parse(text)}, err
+	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return in, section.At("dockerfile").Errorf("image %q: no file %s in the commit", section.Name, name).
 			Advise("commit it, or correct the path: dockerfile is relative to context")
@@ -172,7 +182,9 @@ func (p *Project) input(ctx context.Context, section werfyaml.Image) (dockerfile
 	if err != nil {
 		return in, err
 	}
-	return dockerfile.Input{Path: name, Text: text, Target: section.Target, Args: section.Args, Context: files, Ignore: ignore}, nil
+	return dockerfile.Input{
+		Path: name, Text: file.text, Parsed: file.parsed, Target: section.Target, Args: section.Args, Context: files, Ignore: ignore,
+	}, nil
 }
 
 // IndexVersion is raised when the meaning of an index key changes.

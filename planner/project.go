@@ -28,14 +28,17 @@ type Project struct {
 	output    *render.Output
 	templates string   // the directory of templates
 	rulesName string   // of werf-giterminism.yaml
-	dev       bool     // the work tree is what is read
 	beside    []string // what is read as the chart's files are
 	// What images have in common is read once.
-	dockerfiles shared[[]byte]
+	dockerfiles shared[parsedFile]
 	ignores     shared[[]string] // patterns of ignore files
 	// workTree is the project on disk, opened when something of it is allowed; nil
 	// if there is none. Links that lead out of it are not followed.
 	workTree func() *os.Root
+	// comparison waits for git, which compares the commit with the work tree while
+	// the rest is done; nil if it does not matter what is in the work tree.
+	comparison func() (*giterminism.Comparison, error)
+	stop       context.CancelFunc // ends the comparison
 }
 
 // OpenProject reads, renders and checks the configuration. Close it when done.
@@ -61,12 +64,15 @@ func RenderProject(ctx context.Context, o Options) (_ *Project, err error) {
 	if err != nil {
 		return nil, badInput(err, noProject)
 	}
+	p := &Project{source: src, templates: o.TemplatesDir, workTree: sync.OnceValue(func() *os.Root { return openRoot(src.Dir()) })}
+	if !o.Dev && !o.Loose && src.Dir() != "" {
+		p.compare(ctx)
+	}
 	defer func() {
 		if err != nil {
-			src.Close()
+			p.Close()
 		}
 	}()
-	p := &Project{source: src, templates: o.TemplatesDir, dev: o.Dev, workTree: sync.OnceValue(func() *os.Root { return openRoot(src.Dir()) })}
 	if p.templates = path.Clean(filepath.ToSlash(p.templates)); p.templates == "." {
 		p.templates = ".werf"
 	}
@@ -123,8 +129,31 @@ func refuseIncludes(files fs.FS) error {
 	return &diag.Diagnostic{File: name, Message: "includes are not supported yet", Advice: "commit the files that it names to this repository, and remove it"}
 }
 
-// Close ends the git process that serves the project's files.
-func (p *Project) Close() error { return p.source.Close() }
+// compare starts the comparison.
+func (p *Project) compare(ctx context.Context) {
+	ctx, p.stop = context.WithCancel(ctx)
+	done := make(chan struct{})
+	var c *giterminism.Comparison
+	var err error
+	go func() {
+		defer p.stop()
+		defer close(done)
+		c, err = giterminism.Compare(ctx, giterminism.Worktree(p.source.Worktree()))
+	}()
+	p.comparison = func() (*giterminism.Comparison, error) {
+		<-done
+		return c, err
+	}
+}
+
+// Close ends the git processes that serve the project.
+func (p *Project) Close() error {
+	if p.comparison != nil {
+		p.stop()
+		p.comparison() //nolint:errcheck // nobody wanted it
+	}
+	return p.source.Close()
+}
 
 // getenv is what a template may know of the environment.
 func (p *Project) getenv(name string) (string, bool, error) {

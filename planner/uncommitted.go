@@ -30,11 +30,12 @@ func (p *Project) CheckUncommitted(ctx context.Context, o Options) error {
 // file that it read from the commit is another there. What the plan did not read
 // is nobody's business.
 func (p *Project) inspect(ctx context.Context, sections []werfyaml.Image, planned map[string]*Image, o Options) error {
-	if p.dev || o.Loose || p.source.Dir() == "" {
+	if p.comparison == nil {
 		return nil
 	}
-	i := inspection{Project: p, sections: sections, planned: planned, lock: o.Lock == nil, roles: map[string]giterminism.Rule{}}
+	i := inspection{Project: p, lock: o.Lock == nil, roles: map[string]giterminism.Rule{}, readers: map[string][]reader{}}
 	for _, s := range sections {
+		i.addReaders(s, planned[s.Name])
 		dockerfile := path.Join(s.Context, s.Dockerfile)
 		i.roles[dockerfile] = giterminism.Dockerfile
 		for _, ignore := range ignoreFiles(dockerfile, s.Context) {
@@ -59,12 +60,6 @@ func (p *Project) inspect(ctx context.Context, sections []werfyaml.Image, planne
 	if len(changes) == 0 {
 		return nil
 	}
-	// Without the configuration there is no checkout, but a clone of objects.
-	if slices.Contains(changes, giterminism.Change{Path: p.name, Kind: giterminism.Deleted}) {
-		changes = slices.DeleteFunc(changes, func(c giterminism.Change) bool {
-			return c.Kind == giterminism.Deleted || c.Kind == giterminism.Staged
-		})
-	}
 	for _, c := range changes {
 		if rule, _ := i.role(c.Path); rule == mustBeCommitted {
 			return &diag.Diagnostic{Message: fmt.Sprintf("%s has uncommitted changes (%s)", c.Path, c.Kind), Advice: "commit it, or undo them: it is always read from the commit"}
@@ -82,11 +77,16 @@ func (p *Project) inspect(ctx context.Context, sections []werfyaml.Image, planne
 // inspection tells what a plan has read.
 type inspection struct {
 	*Project
-	sections []werfyaml.Image
-	planned  map[string]*Image
-	lock     bool                        // the lock file is read
-	roles    map[string]giterminism.Rule // of what images name, by its name
-	chart    *helmChart
+	lock    bool                        // the lock file is read
+	roles   map[string]giterminism.Rule // of what images name, by its name
+	readers map[string][]reader         // of build contexts, by their directory
+	chart   *helmChart
+}
+
+// reader is a build, or several that read the same of a context.
+type reader struct {
+	listing *source.Listing
+	added   []string // what it takes from the work tree (contextAddFiles)
 }
 
 // changes are those in the project and in the submodules that were read.
@@ -96,17 +96,23 @@ func (i *inspection) changes(ctx context.Context) ([]giterminism.Change, error) 
 	for _, s := range submodules {
 		read[s.Path] = true
 	}
-	reads := func(c giterminism.Change) bool {
-		if c.Kind == giterminism.Submodule || read[c.Path] {
-			return read[c.Path]
-		}
-		_, reads := i.role(c.Path)
-		return reads || c.Path == i.name && c.Kind == giterminism.Deleted // it tells of a clone without a checkout
-	}
-	changes, err := giterminism.Inspect(ctx, giterminism.Worktree(i.source.Worktree()), reads)
+	comparison, err := i.comparison()
 	if err != nil {
 		return nil, err
 	}
+	// Without the configuration there is no checkout, but a clone of objects.
+	cloned := comparison.Kind(i.name) == giterminism.Deleted
+	reads := func(c giterminism.Change) bool {
+		switch {
+		case cloned && (c.Kind == giterminism.Deleted || c.Kind == giterminism.Staged):
+			return false
+		case c.Kind == giterminism.Submodule || read[c.Path]:
+			return read[c.Path]
+		}
+		_, reads := i.role(c.Path)
+		return reads
+	}
+	changes := comparison.Changes(ctx, reads)
 	for _, s := range submodules {
 		in := func(c giterminism.Change) giterminism.Change {
 			c.Path, c.In = path.Join(s.Path, c.Path), s.Path
@@ -171,17 +177,32 @@ func (i *inspection) rolesOf(name string) (roles []giterminism.Rule) {
 	return roles
 }
 
+// addReaders notes what the builds of an image read.
+func (i *inspection) addReaders(s werfyaml.Image, image *Image) {
+	if image == nil {
+		return
+	}
+	for _, b := range image.Builds {
+		known := slices.ContainsFunc(i.readers[s.Context], func(r reader) bool { return r.listing == b.Recipe.Listing })
+		if b.Recipe.Listing != nil && !known {
+			i.readers[s.Context] = append(i.readers[s.Context], reader{b.Recipe.Listing, s.ContextAddFiles})
+		}
+	}
+}
+
 // inContext tells whether a build reads a file from its context.
 func (i *inspection) inContext(name string) bool {
-	return slices.ContainsFunc(i.sections, func(s werfyaml.Image) bool {
-		image := i.planned[s.Name]
-		if image == nil || !inside(name, s.Context) {
+	for dir := name; ; dir = path.Dir(dir) {
+		below := strings.TrimPrefix(name, dir+"/")
+		if slices.ContainsFunc(i.readers[dir], func(r reader) bool {
+			return !slices.ContainsFunc(r.added, func(added string) bool { return inside(below, added) }) && r.listing.Covers(below)
+		}) {
+			return true
+		}
+		if dir == "." {
 			return false
 		}
-		below := strings.TrimPrefix(name, s.Context+"/")
-		return !slices.ContainsFunc(s.ContextAddFiles, func(added string) bool { return inside(below, added) }) &&
-			slices.ContainsFunc(image.Builds, func(b *Build) bool { return b.Recipe.Listing != nil && b.Recipe.Listing.Covers(below) })
-	})
+	}
 }
 
 // mustBeCommitted is the role of files that nothing lets come from the work tree.

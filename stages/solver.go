@@ -30,6 +30,8 @@ type Build struct {
 	SSH     []SSH
 	// HostNetwork lets RUNs use the builder's network as it is.
 	HostNetwork bool
+	// Insecure lets RUNs that ask for it do all that the builder's root may.
+	Insecure bool
 	// LayoutStore is the name under which Definition reads images of the project
 	// from Repo, if that is a layout; "" if it reads none.
 	LayoutStore string

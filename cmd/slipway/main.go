@@ -84,6 +84,7 @@ func rootCommand() *cobra.Command {
 		configCommand(),
 		lockCommand(),
 		crCommand(),
+		hostCommand(),
 		helmCommand(),
 		versionCommand(),
 	)

@@ -109,10 +109,14 @@ func root(def *llb.Definition) digest.Digest {
 // sources lists the source operations of a definition.
 func sources(def *llb.Definition) ([]*pb.SourceOp, error) {
 	var out []*pb.SourceOp
-	_, err := rewrite(def, func(op *pb.Op) {
+	for _, dt := range def.Def {
+		var op pb.Op
+		if err := proto.Unmarshal(dt, &op); err != nil {
+			return nil, fmt.Errorf("reading the build definition: %w", err)
+		}
 		if src := op.GetSource(); src != nil {
 			out = append(out, src)
 		}
-	})
-	return out, err
+	}
+	return out, nil
 }

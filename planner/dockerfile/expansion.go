@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/linter"
@@ -34,12 +35,21 @@ type variables map[string]string
 func (v variables) Get(key string) (string, bool) { s, ok := v[key]; return s, ok }
 func (v variables) Keys() []string                { return slices.Sorted(maps.Keys(v)) }
 
-// expand walks the instructions that target reaches. args are the build
+// Parse parses a Dockerfile for Input.Parsed, when it is first wanted.
+func Parse(text []byte) func() (*parser.Result, error) {
+	return sync.OnceValues(func() (*parser.Result, error) { return parser.Parse(bytes.NewReader(text)) })
+}
+
+// expand walks the instructions that the target reaches. args are the build
 // arguments, predefined ones (TARGETARCH…) the values that the builder sets.
 // A Dockerfile that it cannot follow yields what was seen so far: the conversion
 // has the last word on what is an error.
-func expand(text []byte, target string, args, predefined map[string]string) (expansion, error) {
-	ast, err := parser.Parse(bytes.NewReader(text))
+func expand(in Input, args, predefined map[string]string) (expansion, error) {
+	parse, target := in.Parsed, in.Target
+	if parse == nil {
+		parse = Parse(in.Text)
+	}
+	ast, err := parse()
 	if err != nil {
 		return expansion{}, err
 	}

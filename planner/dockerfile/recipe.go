@@ -21,6 +21,7 @@ import (
 
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/solver/pb"
 	digest "github.com/opencontainers/go-digest"
@@ -50,6 +51,7 @@ type Context interface {
 type Input struct {
 	Path     string // of the Dockerfile, relative to the repository, for messages
 	Text     []byte
+	Parsed   func() (*parser.Result, error) // Text by parser.Parse, made once for all that have the same; nil parses it
 	Target   string
 	Args     map[string]string
 	Platform ocispec.Platform
@@ -111,7 +113,7 @@ func Plan(ctx context.Context, in Input) (*Recipe, error) {
 	for _, d := range in.Dependencies {
 		project.made = append(project.made, d.planned())
 	}
-	exp, err := expand(in.Text, in.Target, project.args(in.Args), predefinedArgs(builderStandIn, in.Platform, in.Target))
+	exp, err := expand(in, project.args(in.Args), predefinedArgs(builderStandIn, in.Platform, in.Target))
 	if err != nil {
 		return nil, diagnose(in, err)
 	}

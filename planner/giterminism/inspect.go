@@ -29,25 +29,37 @@ type Change struct {
 	In   string // the path of the submodule that the file is in, if it is in one
 }
 
-// Inspect finds what differs among the files that a run reads, in the order of
-// their paths: reads is asked for each. An untracked file counts like any other,
-// for it would be in a build context if it had been committed; ignored ones are
-// not told. Submodules are told when another commit of them is checked out; what
-// differs in their own work trees, an Inspect of those tells.
-//
-// It costs one git process (two when something differs), and nothing is written:
-// "git status" compares by its stat cache (57,000 files in about 0.1 s) and reads
-// the content of those files only that have been touched. Without a work tree
-// there is nothing to differ.
+// Inspect is a Compare and what is of interest of it.
 func Inspect(ctx context.Context, w Worktree, reads func(Change) bool) ([]Change, error) {
+	c, err := Compare(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	return c.Changes(ctx, reads), nil
+}
+
+// Comparison is what differs between the commit and a work tree.
+type Comparison struct {
+	worktree Worktree
+	found    map[string]status // by path in the project
+}
+
+// Compare finds what differs. Ignored files are not told. Submodules are told when
+// another commit of them is checked out; what differs in their own work trees, a
+// Compare of those tells.
+//
+// It costs one git process, and nothing is written: "git status" compares by its
+// stat cache (57,000 files in about 0.1 s) and reads the content of those files only
+// that have been touched. Without a work tree there is nothing to differ.
+func Compare(ctx context.Context, w Worktree) (*Comparison, error) {
 	// Not -z: its paths start at the top of the work tree, which only another
 	// process could tell.
 	out, err := w.git(ctx, nil, "status", "--porcelain=v2", "--untracked-files=all", "--no-renames",
 		"--ignore-submodules=dirty", "--", ":(literal)"+path.Join("./"+w.Project))
-	if errors.Is(err, ErrNoWorkTree) {
-		return nil, nil
-	} else if err != nil {
+	if err != nil && !errors.Is(err, ErrNoWorkTree) {
 		return nil, fmt.Errorf("compare the work tree with the commit: %w", err)
+	} else if err != nil {
+		return &Comparison{}, nil
 	}
 	found := map[string]status{}
 	for line := range strings.Lines(string(out)) {
@@ -56,7 +68,7 @@ func Inspect(ctx context.Context, w Worktree, reads func(Change) bool) ([]Change
 			return nil, fmt.Errorf("compare the work tree with the commit: git status: %w", err)
 		}
 		p, inside := below(w.Project, c.path)
-		if !inside || c.kind == "" || !reads(Change{Path: p, Kind: c.kind}) {
+		if !inside || c.kind == "" {
 			continue
 		}
 		if before, twice := found[p]; twice && before.kind == Deleted && c.kind == Untracked {
@@ -64,13 +76,30 @@ func Inspect(ctx context.Context, w Worktree, reads func(Change) bool) ([]Change
 		}
 		found[p] = c
 	}
-	w.dropEqual(ctx, found)
-	changes := make([]Change, 0, len(found))
-	for p, c := range found {
-		changes = append(changes, Change{Path: p, Kind: c.kind})
+	return &Comparison{worktree: w, found: found}, nil
+}
+
+// Kind is how a file differs; "" if it does not.
+func (c *Comparison) Kind(name string) Kind { return c.found[name].kind }
+
+// Changes are those among the files that a run reads, in the order of their paths:
+// reads is asked for each. An untracked file counts like any other, for it would be
+// in a build context if it had been committed. It costs a git process if there are
+// any.
+func (c *Comparison) Changes(ctx context.Context, reads func(Change) bool) []Change {
+	read := map[string]status{}
+	for p, s := range c.found {
+		if reads(Change{Path: p, Kind: s.kind}) {
+			read[p] = s
+		}
+	}
+	c.worktree.dropEqual(ctx, read)
+	changes := make([]Change, 0, len(read))
+	for p, s := range read {
+		changes = append(changes, Change{Path: p, Kind: s.kind})
 	}
 	slices.SortFunc(changes, func(a, b Change) int { return strings.Compare(a.Path, b.Path) })
-	return changes, nil
+	return changes
 }
 
 // dropEqual removes what would be no change if it were committed: "git status"

@@ -16,10 +16,11 @@ import (
 type Listing struct {
 	Entries []Entry // in the order of a walk
 
-	excludes, follow []string // follow is behind symbolic links; none is everything
-
 	once    sync.Once
 	derived []byte
+
+	mu                sync.Mutex // a matcher compiles its patterns when it first matches
+	ignored, followed *patternmatcher.PatternMatcher
 }
 
 // Derive is what derive makes of the listing, made once for all who share it: it
@@ -35,15 +36,15 @@ func (l *Listing) Covers(name string) bool {
 	if _, ok := sort.Find(len(l.Entries), func(i int) int { return comparePath(name, l.Entries[i].Path) }); ok {
 		return true
 	}
-	ignored, err := patternmatcher.MatchesOrParentMatches(name, l.excludes)
-	if err != nil || ignored {
-		return false
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.followed.Patterns()) > 0 { // none is everything
+		if followed, err := l.followed.MatchesOrParentMatches(name); err != nil || !followed {
+			return false
+		}
 	}
-	if len(l.follow) == 0 {
-		return true
-	}
-	followed, err := patternmatcher.MatchesOrParentMatches(name, l.follow)
-	return err == nil && followed
+	ignored, err := l.ignored.MatchesOrParentMatches(name)
+	return err == nil && !ignored
 }
 
 // listings are those of a context that were made so far, by their patterns: images
@@ -83,11 +84,17 @@ func (c *Context) Listing(ctx context.Context, excludes, followPaths []string) (
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
 	if shared.listing == nil {
-		entries, err := c.list(ctx, excludes, followPaths)
-		if err != nil {
+		l := &Listing{}
+		if l.Entries, err = c.list(ctx, excludes, followPaths); err != nil {
 			return nil, err
 		}
-		shared.listing = &Listing{Entries: entries, excludes: excludes, follow: follow}
+		if l.ignored, err = patternmatcher.New(excludes); err == nil {
+			l.followed, err = patternmatcher.New(follow)
+		}
+		if err != nil { // it was good enough for the filter
+			return nil, fmt.Errorf("list the build context: %w", err)
+		}
+		shared.listing = l
 	}
 	return shared.listing, nil
 }
@@ -101,16 +108,17 @@ func (c *Context) list(ctx context.Context, excludes, followPaths []string) ([]E
 	}
 	v := unsized.view() // with the submodules that the filter lets through
 	var list []Entry
-	at := 0 // the filter keeps the order of the tree, also for parents that it adds late
+	at := 0 // in the tree, whose order the filter keeps: mostly the next one
 	err = f.Walk(ctx, "/", func(p string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		for p = filepath.ToSlash(p); at < len(v.tree) && v.tree[at].Path != p; {
-			at++
-		}
-		if at == len(v.tree) {
-			return fmt.Errorf("the filter made up %q", p)
+		p = filepath.ToSlash(p)
+		if at++; at >= len(v.tree) || v.tree[at].Path != p {
+			var known bool
+			if at, known = v.find(p); !known {
+				return fmt.Errorf("the filter made up %q", p)
+			}
 		}
 		e := v.tree[at].Entry
 		if e.Mode&fs.ModeSymlink != 0 {

@@ -74,7 +74,10 @@ func Solve(ctx context.Context, c *client.Client, b stages.Build, creds Credenti
 	}
 	opt.Session = append(opt.Session, more...)
 	if b.HostNetwork {
-		opt.AllowedEntitlements = []string{entitlements.EntitlementNetworkHost.String()}
+		opt.AllowedEntitlements = append(opt.AllowedEntitlements, entitlements.EntitlementNetworkHost.String())
+	}
+	if b.Insecure {
+		opt.AllowedEntitlements = append(opt.AllowedEntitlements, entitlements.EntitlementSecurityInsecure.String())
 	}
 	if b.LayoutStore != "" {
 		store, err := newLayoutStore(b.Repo.Dir)

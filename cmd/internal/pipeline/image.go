@@ -128,6 +128,9 @@ func (r *run) solvable(ctx context.Context, image *planner.Image, b *planner.Bui
 	}
 	out.Definition, out.Config, out.BaseConfig, out.Contexts = s.Definition, s.Config, s.BaseConfig, s.Contexts
 	out.CacheFrom = r.cache.from(ctx, image, b)
+	if err := r.admit(&out); err != nil {
+		return stages.Build{}, err
+	}
 	return out, nil
 }
 

@@ -21,6 +21,7 @@ import (
 	"slipway/planner"
 	"slipway/planner/diag"
 	"slipway/stages"
+	"slipway/stages/buildkit/state"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -49,13 +50,21 @@ type Options struct {
 	// SSHKeys are files of private keys that RUNs may use as the ssh agent named
 	// default.
 	SSHKeys []string
+	// CacheMounts is where the cache mounts of RUNs are kept: "" or LocalCacheMounts
+	// is BuildKit's state, NoCacheMounts nowhere, all else a directory.
+	CacheMounts string
+	// Allow is what RUNs may do beside what is harmless: AllowHostNetwork,
+	// AllowInsecure.
+	Allow []string
 	// Builders are addresses of BuildKits that build instead of this machine, see
 	// remote.ParseAddress.
 	Builders []string
 	// StateDir is where layouts and BuildKit's state are; "" is the XDG state
 	// directory.
 	StateDir string
-	Sinks    []engine.Sink
+	// LocalCacheLimit is how much BuildKit's state on this machine may take.
+	LocalCacheLimit state.Limit
+	Sinks           []engine.Sink
 }
 
 // DefaultParallel is the reference's default of --parallel-tasks-limit.
@@ -87,7 +96,7 @@ type run struct {
 // registry yet.
 func open(ctx context.Context, o Options) (*run, error) {
 	if o.StateDir == "" {
-		dir, err := stateDir()
+		dir, err := StateDir()
 		if err != nil {
 			return nil, err
 		}
@@ -96,6 +105,9 @@ func open(ctx context.Context, o Options) (*run, error) {
 	session, err := oci.NewSession(o.Registry)
 	if err != nil {
 		return nil, &diag.Diagnostic{Message: err.Error()}
+	}
+	if o.CacheMounts, err = cacheMountsOf(o.CacheMounts); err != nil {
+		return nil, err
 	}
 	if err := checkHow(o); err != nil {
 		return nil, err
@@ -128,7 +140,7 @@ func open(ctx context.Context, o Options) (*run, error) {
 	r.barrier = &engine.Node{ID: "barrier", Stage: stages.Barrier{}}
 	r.solver = builders
 	if !o.RequireBuilt {
-		r.turns = stages.NewTurns(filepath.Join(o.StateDir, "locks"))
+		r.turns = turns(o.StateDir)
 	}
 	if r.repo, err = r.repository("--repo", o.Repo); err == nil && o.FinalRepo != "" {
 		if r.final, err = r.repository("--final-repo", o.FinalRepo); r.final == r.repo {
@@ -230,8 +242,8 @@ type Report struct {
 	Published []string
 }
 
-// stateDir is $XDG_STATE_HOME/slipway (XDG Base Directory Specification 0.8).
-func stateDir() (string, error) {
+// StateDir is where state is kept: $XDG_STATE_HOME/slipway (XDG Base Directory Specification 0.8).
+func StateDir() (string, error) {
 	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "slipway"), nil
 	}

@@ -26,10 +26,10 @@ var hints = map[string]string{
 }
 
 // goTools are the modules of the tools that Go builds.
-var goTools = map[string]string{"helm": ".", "crane": ".", "oras": ".ci/tools", "buildkitd": ".ci/tools"}
+var goTools = map[string]string{"helm": ".", "crane": ".", "oras": ".ci/tools", "buildkitd": ".ci/tools", "buildctl": ".ci/tools"}
 
 // Tool returns the path of a tool. helm and crane are the versions of go.mod, oras
-// and buildkitd those of .ci/tools/go.mod, built on first use into Go's build cache;
+// and BuildKit's those of .ci/tools/go.mod, built on first use into Go's build cache;
 // the others are the machine's.
 func Tool(t testing.TB, name string) string {
 	t.Helper()

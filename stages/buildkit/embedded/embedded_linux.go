@@ -12,9 +12,9 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -41,8 +41,13 @@ type Options struct {
 	StateDir string
 	// Limit is how much all slots together may take.
 	Limit state.Limit
+	// Snapshotter is how layers are laid over each other, by a name of package
+	// host; empty is the best that works.
+	Snapshotter string
 	// Session says how registries are reached: mirrors, plain HTTP, credentials.
 	Session *oci.Session
+	// CacheMounts is as worker.Options have it.
+	CacheMounts string
 }
 
 // Solver is a stages.Solver that starts BuildKit on the first Solve. Close it.
@@ -71,11 +76,7 @@ func (s *Solver) Solve(ctx context.Context, b stages.Build) (ocispec.Descriptor,
 	if err != nil {
 		return ocispec.Descriptor{}, fmt.Errorf("starting BuildKit: %w", err)
 	}
-	err = checkEmulation(ctx, d.client, runs)
-	var desc ocispec.Descriptor
-	if err == nil {
-		desc, err = buildkit.Solve(ctx, d.client, b, s.opts.Session.Credential)
-	}
+	desc, err := d.solve(ctx, b, runs, s.opts.Session.Credential)
 	if err != nil {
 		return ocispec.Descriptor{}, d.explain(ctx, err)
 	}
@@ -112,24 +113,13 @@ func (s *Solver) start(ctx context.Context, runtime string) (*daemon, error) {
 	return d, nil
 }
 
-// runtimes are the OCI runtimes to look for, the preferred one first.
-var runtimes = []string{"runc", "crun"}
-
-// ErrNoRuntime is returned for a build with a RUN on a machine without an OCI
-// runtime.
-var ErrNoRuntime = errors.New("no OCI runtime found: RUN instructions need runc or crun in PATH (on Debian and Ubuntu: apt-get install runc)")
-
 // ociRuntime finds the runtime that RUNs need. Without a RUN nothing is ever run,
 // so this program itself stands in for the binary that BuildKit insists on
 // finding.
 func ociRuntime(runs bool) (string, error) {
-	for _, name := range runtimes {
-		if path, err := exec.LookPath(name); err == nil {
-			return path, nil
-		}
-	}
-	if runs {
-		return "", ErrNoRuntime
+	path, err := host.Runtime()
+	if err == nil || runs {
+		return path, err
 	}
 	return os.Executable()
 }
@@ -179,6 +169,23 @@ type daemon struct {
 	process *host.Process
 }
 
+func (d *daemon) solve(ctx context.Context, b stages.Build, runs []ocispec.Platform, creds buildkit.Credentials) (ocispec.Descriptor, error) {
+	single := d.process.Isolation.Single
+	if single != "" && len(runs) > 0 {
+		// Many a program goes on after it could not give a file to another user:
+		// the image would be another one than elsewhere.
+		return ocispec.Descriptor{}, fmt.Errorf("a RUN needs more user ids than your own: %s", single)
+	}
+	if err := checkEmulation(ctx, d.client, runs); err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	desc, err := buildkit.Solve(ctx, d.client, b, creds)
+	if err != nil && single != "" && strings.Contains(err.Error(), "invalid argument") { // what chown says
+		err = fmt.Errorf("%w\nFiles of other users than root need more user ids than your own: %s", err, single)
+	}
+	return desc, err
+}
+
 // closePatience is how long BuildKit may take to end: containers that have been
 // killed may take a while to be gone.
 const closePatience = 15 * time.Second
@@ -210,7 +217,7 @@ func startDaemon(ctx context.Context, opts Options, runtime string) (*daemon, er
 	}
 	logrus.SetOutput(io.Discard) // BuildKit's client has nothing to say to the user's screen
 	var answer worker.Started
-	p, err := host.Start(ctx, worker.Task, worker.Options{StateDir: dir, Owner: os.Getpid(), Limit: opts.Limit, Runtime: runtime, Registries: opts.Session.Options()}, &answer)
+	p, err := host.Start(ctx, worker.Task, worker.Options{StateDir: dir, Owner: os.Getpid(), Limit: opts.Limit, Runtime: runtime, Snapshotter: opts.Snapshotter, Registries: opts.Session.Options(), CacheMounts: opts.CacheMounts}, &answer)
 	if err != nil {
 		return nil, err
 	}

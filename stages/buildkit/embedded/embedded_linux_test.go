@@ -20,6 +20,7 @@ import (
 	"slipway/oci"
 	"slipway/stages"
 	"slipway/stages/buildkit/embedded/worker"
+	"slipway/stages/buildkit/host"
 
 	"github.com/moby/buildkit/client/llb"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -76,6 +77,7 @@ func newKitchen(t *testing.T) *kitchen {
 		if err := k.Close(); err != nil {
 			t.Error(err)
 		}
+		check(t, host.RemoveAll(context.WithoutCancel(t.Context()), filepath.Join(k.opts.StateDir, "buildkit")))
 	})
 	return k
 }
@@ -159,7 +161,11 @@ func busybox(t *testing.T) (dir string) {
 
 func shell(script string) llb.State {
 	return llb.Scratch().File(llb.Copy(llb.Local("context"), "/busybox", "/busybox")).
-		Run(llb.Args([]string{"/busybox", "sh", "-c", script})).Root()
+		Run(shellArgs(script)).Root()
+}
+
+func shellArgs(script string) llb.RunOption {
+	return llb.Args([]string{"/busybox", "sh", "-c", script})
 }
 
 // Without a RUN nothing is run: a build works where there is no runtime.
@@ -179,7 +185,7 @@ func TestSolveWithoutRun(t *testing.T) {
 	if desc.MediaType != ocispec.MediaTypeImageManifest || len(desc.Annotations) > 0 {
 		t.Errorf("the result is %+v", desc)
 	}
-	if _, err := k.Solve(t.Context(), k.build(t, shell("true"), dir)); !errors.Is(err, ErrNoRuntime) {
+	if _, err := k.Solve(t.Context(), k.build(t, shell("true"), dir)); !errors.Is(err, host.ErrNoRuntime) {
 		t.Errorf("a RUN with no runtime: %v", err)
 	}
 }

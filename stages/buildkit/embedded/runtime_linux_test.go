@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"slipway/stages/buildkit/host"
+
 	"github.com/moby/buildkit/client/llb"
 )
 
@@ -17,7 +19,7 @@ func TestOCIRuntime(t *testing.T) {
 	tests := map[string]struct {
 		installed []string
 		state     llb.State
-		want      string // the program's name; "" is ErrNoRuntime
+		want      string // the program's name; "" is host.ErrNoRuntime
 	}{
 		"both":             {[]string{"crun", "runc"}, run, "runc"},
 		"crun":             {[]string{"crun"}, run, "crun"},
@@ -41,7 +43,7 @@ func TestOCIRuntime(t *testing.T) {
 			runs, err := runPlatforms(marshal(t, test.state).Def)
 			check(t, err)
 			got, err := ociRuntime(len(runs) > 0)
-			if got != want || (err != nil) != (want == "") || err != nil && !errors.Is(err, ErrNoRuntime) {
+			if got != want || (err != nil) != (want == "") || err != nil && !errors.Is(err, host.ErrNoRuntime) {
 				t.Errorf("got %q, %v; want %q", got, err, want)
 			}
 		})

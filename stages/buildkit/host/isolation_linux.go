@@ -37,14 +37,14 @@ type IDRange struct{ Inside, Outside, Count int }
 
 // decide picks the strongest isolation that this process may ask for.
 func decide() (Isolation, error) {
-	caps, err := capabilities()
+	caps, err := machine.capabilities()
 	if err != nil {
 		return Isolation{}, err
 	}
 	if os.Geteuid() == 0 && caps.has(unix.CAP_SYS_ADMIN) {
 		return Isolation{Processes: true}, nil
 	}
-	if err := userNamespaces(); err != nil {
+	if err := machine.userNamespaces(); err != nil {
 		return Isolation{}, err
 	}
 	i := Isolation{UserNamespace: true, Processes: true}
@@ -84,7 +84,7 @@ func (i Isolation) attributes() *syscall.SysProcAttr {
 	if i.helpers[0] != "" {
 		// Until the maps are written the process is nobody, and nobody loses its
 		// capabilities when it executes a program, unless they are ambient.
-		for c := uintptr(0); c <= lastCapability(); c++ {
+		for c := uintptr(0); c <= machine.lastCapability(); c++ {
 			a.AmbientCaps = append(a.AmbientCaps, c)
 		}
 		return a
@@ -126,43 +126,19 @@ type capabilitySet uint64
 
 func (s capabilitySet) has(capability int) bool { return s&(1<<capability) != 0 }
 
-func capabilities() (capabilitySet, error) {
-	value, err := status("CapEff")
+func (k kernel) capabilities() (capabilitySet, error) {
+	set, err := strconv.ParseUint(k.status("CapEff"), 16, 64)
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("reading this process's capabilities: %w", err)
 	}
-	set, err := strconv.ParseUint(value, 16, 64)
-	return capabilitySet(set), err
+	return capabilitySet(set), nil
 }
 
 // lastCapability is the highest that the kernel knows.
-func lastCapability() uintptr {
-	n, err := strconv.Atoi(setting("kernel/cap_last_cap"))
+func (k kernel) lastCapability() uintptr {
+	n, err := strconv.Atoi(k.setting("kernel/cap_last_cap"))
 	if err != nil {
 		return unix.CAP_LAST_CAP
 	}
 	return uintptr(n)
-}
-
-// status is a field of this process's state (proc_pid_status(5)).
-func status(field string) (string, error) {
-	content, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return "", err
-	}
-	for line := range strings.Lines(string(content)) {
-		if value, ok := strings.CutPrefix(line, field+":"); ok {
-			return strings.TrimSpace(value), nil
-		}
-	}
-	return "", fmt.Errorf("/proc/self/status: no %s", field)
-}
-
-// setting is a kernel setting, "" if there is none of the name (proc_sys(5)).
-func setting(name string) string {
-	content, err := os.ReadFile("/proc/sys/" + name)
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(content))
 }

@@ -84,7 +84,7 @@ func idMapper(name string) (string, error) {
 	if n, err := unix.Getxattr(path, "security.capability", nil); info.Mode()&os.ModeSetuid == 0 && (err != nil || n == 0) {
 		return "", fmt.Errorf("%s runs without privileges: as root, chmod u+s %s", path, path)
 	}
-	if value, _ := status("NoNewPrivs"); value == "1" {
+	if machine.status("NoNewPrivs") == "1" {
 		return "", fmt.Errorf("%s gets no privileges, as this process may gain none (no_new_privs): in Kubernetes set allowPrivilegeEscalation: true, in Docker leave out --security-opt no-new-privileges", path)
 	}
 	return path, nil

@@ -31,9 +31,19 @@ func Main(tasks map[string]Task) {
 	if len(os.Args) != 2 || os.Args[0] != workerName {
 		return
 	}
+	task := tasks[os.Args[1]]
+	switch os.Args[1] {
+	case taskInspect:
+		task = inspectInside
+	case taskRemove:
+		task = removeInside
+	}
 	conn, err := fileConn(connFD)
+	if err == nil && task == nil {
+		err = fmt.Errorf("no task %q", os.Args[1])
+	}
 	if err == nil {
-		err = run(&Worker{Conn: conn}, tasks[os.Args[1]])
+		err = run(&Worker{Conn: conn}, task)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

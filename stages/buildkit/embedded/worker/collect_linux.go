@@ -67,6 +67,9 @@ func prune(w *host.Worker) (err error) {
 		return err
 	}
 	d.stop = append(d.stop, store.Release)
+	if err := ownIDs(store, w.Isolation); err != nil {
+		return err
+	}
 	if err := redirectLogs(d, store.Dir()); err != nil {
 		return err
 	}
@@ -78,7 +81,7 @@ func prune(w *host.Worker) (err error) {
 	if err != nil {
 		return err
 	}
-	if _, err := newController(d, store.Dir(), session, self); err != nil {
+	if _, err := newController(d, store.Dir(), session, Options{Runtime: self}, w.Isolation); err != nil {
 		return err
 	}
 	collected, err := store.Collect(ctx, d.cache, o.Keep)

@@ -9,13 +9,10 @@ import (
 	"path/filepath"
 
 	"slipway/oci"
+	"slipway/stages/buildkit/host"
 
 	"github.com/containerd/containerd/v2/core/remotes/docker"
-	ctdsnapshot "github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/containerd/v2/defaults"
-	"github.com/containerd/containerd/v2/plugins/snapshots/native"
-	"github.com/containerd/containerd/v2/plugins/snapshots/overlay"
-	"github.com/containerd/containerd/v2/plugins/snapshots/overlay/overlayutils"
 	"github.com/moby/buildkit/cmd/buildkitd/config"
 	"github.com/moby/buildkit/control"
 	bkoci "github.com/moby/buildkit/executor/oci"
@@ -38,13 +35,21 @@ import (
 
 // newController assembles what buildkitd's main assembles, less what a run of
 // seconds has no use for: frontends, history, traces.
-func newController(d *daemon, root string, s *oci.Session, runtime string) (*control.Controller, error) {
+func newController(d *daemon, root string, s *oci.Session, o Options, isolation host.Isolation) (*control.Controller, error) {
 	sessions, err := session.NewManager()
 	if err != nil {
 		return nil, err
 	}
-	opt, err := runc.NewWorkerOpt(root, snapshotter(root), false, bkoci.ProcessSandbox, nil, nil,
-		netproviders.Opt{Mode: "host"}, nil, runtime, "", false, nil, "", "", nil)
+	name := o.Snapshotter
+	if name == "" {
+		name, _ = isolation.Snapshotter(root)
+	}
+	processes := bkoci.ProcessSandbox
+	if !isolation.Processes {
+		processes = bkoci.NoProcessSandbox
+	}
+	opt, err := runc.NewWorkerOpt(root, snapshotter(name), rootless(isolation), processes, nil, nil,
+		netproviders.Opt{Mode: "host"}, nil, o.Runtime, "", false, nil, "", "", nil)
 	if err != nil {
 		return nil, fmt.Errorf("opening the state in %s: %w", root, err)
 	}
@@ -56,8 +61,12 @@ func newController(d *daemon, root string, s *oci.Session, runtime string) (*con
 	if err != nil {
 		return nil, err
 	}
+	caching, err := d.cacheMounts(root, w)
+	if err != nil {
+		return nil, err
+	}
 	workers := &worker.Controller{}
-	if err := workers.Add(w); err != nil {
+	if err := workers.Add(caching); err != nil {
 		return nil, err
 	}
 	cache, err := bboltcachestorage.NewStore(filepath.Join(root, "cache.db"))
@@ -84,24 +93,15 @@ func newController(d *daemon, root string, s *oci.Session, runtime string) (*con
 		ContentStore:              w.ContentStore(),
 		GarbageCollect:            w.GarbageCollect,
 		GracefulStop:              make(chan struct{}),
-		Entitlements:              []string{entitlements.EntitlementNetworkHost.String()}, // each build says whether it may
-		HistoryConfig:             &config.HistoryConfig{MaxEntries: new(int64)},
+		// Each build says which of them it may use.
+		Entitlements:  []string{entitlements.EntitlementNetworkHost.String(), entitlements.EntitlementSecurityInsecure.String()},
+		HistoryConfig: &config.HistoryConfig{MaxEntries: new(int64)},
 	})
 	if err != nil {
 		return nil, err
 	}
 	d.stop = append(d.stop, history.Close, c.Close, exec.wait)
 	return c, nil
-}
-
-// snapshotter is overlayfs where the kernel can, else plain copies.
-func snapshotter(root string) runc.SnapshotterFactory {
-	if err := overlayutils.Supported(root); err != nil {
-		return runc.SnapshotterFactory{Name: "native", New: native.NewSnapshotter}
-	}
-	return runc.SnapshotterFactory{Name: "overlayfs", New: func(root string) (ctdsnapshot.Snapshotter, error) {
-		return overlay.NewSnapshotter(root, overlay.AsynchronousRemove)
-	}}
 }
 
 // registryHosts makes BuildKit reach registries as the session does.

@@ -17,9 +17,10 @@ func Main() { host.Main(map[string]host.Task{Task: serve, PruneTask: prune}) }
 
 // daemon is a running BuildKit.
 type daemon struct {
-	stop  []func() error // in the order of starting; run backwards
-	limit state.Limit
-	cache state.Cache
+	stop   []func() error // in the order of starting; run backwards
+	limit  state.Limit
+	caches string // Options.CacheMounts
+	cache  state.Cache
 }
 
 func (d *daemon) close() error {
@@ -36,7 +37,7 @@ func serve(w *host.Worker) (err error) {
 	if err := w.Request(&o); err != nil {
 		return err
 	}
-	d := &daemon{limit: o.Limit}
+	d := &daemon{limit: o.Limit, caches: o.CacheMounts}
 	defer func() { err = errors.Join(err, d.close()) }()
 	var answer Started
 	store, err := state.Take(context.Background(), filepath.Join(o.StateDir, state.Slots), state.Options{
@@ -47,6 +48,9 @@ func serve(w *host.Worker) (err error) {
 	}
 	root := store.Dir()
 	d.stop = append(d.stop, store.Release)
+	if err := ownIDs(store, w.Isolation); err != nil {
+		return err
+	}
 	if err := redirectLogs(d, root); err != nil {
 		return err
 	}
@@ -54,7 +58,10 @@ func serve(w *host.Worker) (err error) {
 	if err != nil {
 		return err
 	}
-	controller, err := newController(d, root, session, o.Runtime)
+	if err := runtimeState(root, w.Isolation); err != nil {
+		return err
+	}
+	controller, err := newController(d, root, session, o, w.Isolation)
 	if err != nil {
 		return err
 	}

@@ -24,13 +24,23 @@ type Options struct {
 	StateDir string
 	// Runtime is the path of the OCI runtime.
 	Runtime string
+	// Snapshotter is how layers are laid over each other, by a name of package
+	// host; empty is the best that works.
+	Snapshotter string
 	// Registries say how registries are reached.
 	Registries oci.Options
 	// Owner is the process that is said to use the slot.
 	Owner int
 	// Limit is how much all slots together may take.
 	Limit state.Limit
+	// CacheMounts is the directory that holds the cache mounts of RUNs, an absolute
+	// path; "" is BuildKit's state, NoCacheMounts nowhere: they begin empty in every
+	// run.
+	CacheMounts string
 }
+
+// NoCacheMounts is for Options.CacheMounts.
+const NoCacheMounts = "off"
 
 // Started is the answer to Options.
 type Started struct {

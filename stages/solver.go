@@ -8,6 +8,7 @@ import (
 	"slipway/oci"
 
 	"github.com/moby/buildkit/client/llb"
+	digest "github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/tonistiigi/fsutil"
 )
@@ -51,6 +52,9 @@ type CacheTo struct {
 	Ref oci.Reference // a tag in a registry; it moves
 	// Min stores the layers of the image only, and not of what it was made from.
 	Min bool
+	// BaseLayers are the diff ids of layers of base images, which stay as they are.
+	// A solver may store all others with fixed dates, as they are in the image.
+	BaseLayers []digest.Digest
 }
 
 // SSH is an agent's socket or private keys that RUNs may mount.

@@ -46,6 +46,7 @@ func builtOn(r testenv.Result, builders ...string) map[string][]string {
 // What a build takes from the machine that wants it goes through the connection:
 // the context, secrets, an ssh agent, a layout that is read and written.
 func TestBuilder(t *testing.T) {
+	t.Parallel()
 	registry := busyRegistry(t)
 	builder := testenv.Buildkitd(t, builderFor(registry))
 	repo := testenv.GitRepo(t, map[string]string{
@@ -64,15 +65,18 @@ dependencies:
 - image: lower
   imports: [{type: ImageName, targetBuildArg: LOWER}]
 `,
-		"lower.Dockerfile":      "FROM busybox\nCOPY file /\nRUN --mount=type=secret,id=word md5sum /run/secrets/word >/sum\n",
+		"lower.Dockerfile":      "FROM busybox\nCOPY file /\nRUN --mount=type=ssh,required=true test -S \"$SSH_AUTH_SOCK\"\nRUN --mount=type=secret,id=word md5sum /run/secrets/word >/sum\n",
 		"upper.Dockerfile":      "ARG LOWER\nFROM $LOWER\nRUN cat /file /sum >/both\nCMD cat /both\n",
 		"file":                  "from the commit\n",
 		"werf-giterminism.yaml": "giterminismConfigVersion: 1\nconfig:\n  secrets:\n    allowValueIds: [word]\n",
 	})
+	keys := t.TempDir()
+	authority(t, keys)
+	key := filepath.Join(keys, "ca.key")
 	cli, layout := testenv.Slipway(t), "oci:"+filepath.Join(t.TempDir(), "layout")
 	want := "from the commit\n15b29ffdce66e10527a65bc6d71ad94d  /run/secrets/word\n"
 	for _, kept := range []string{registry.Host + "/app", layout} {
-		args := []string{"export", "upper", "--repo", kept, "--tag", registry.Host + "/published:v1", "--container-registry-mirror", "http://" + registry.Host}
+		args := []string{"export", "upper", "--repo", kept, "--tag", registry.Host + "/published:v1", "--ssh-key", key, "--container-registry-mirror", "http://" + registry.Host}
 		cli.Run(repo.Dir, []string{"BUILDKIT_HOST=" + builder.Address}, args...).Must(t)
 		if out := testenv.RunImage(t, registry.Host+"/published:v1").Must(t); out.Stdout != want {
 			t.Errorf("the image says %q, want %q", out.Stdout, want)
@@ -89,7 +93,7 @@ dependencies:
 	// The same build here and there is the same image.
 	here := testenv.Registry(t)
 	here.PushImage("library/busybox:latest", testenv.BusyboxImage(t))
-	cli.Run(repo.Dir, nil, "build", "--repo", here.Host+"/app", "--container-registry-mirror", "http://"+here.Host).Must(t)
+	cli.Run(repo.Dir, nil, "build", "--repo", here.Host+"/app", "--ssh-key", key, "--container-registry-mirror", "http://"+here.Host).Must(t)
 	for _, image := range planned(t, cli, repo).Images {
 		if a, b := here.Digest("app:"+image.Key), registry.Digest("app:"+image.Key); a == "" || a != b {
 			t.Errorf("%s is %s here and %s there", image.Name, a, b)
@@ -100,6 +104,7 @@ dependencies:
 // A build that fails is no dead builder: the error is that of the build, and
 // nobody else tries it.
 func TestBuilderFails(t *testing.T) {
+	t.Parallel()
 	registry := busyRegistry(t)
 	one, other := testenv.Buildkitd(t, builderFor(registry)), testenv.Buildkitd(t, builderFor(registry))
 	repo := testenv.GitRepo(t, busyApp("echo the reason; exit 7"))
@@ -128,6 +133,7 @@ func TestBuilderFails(t *testing.T) {
 // killed as kill -9 does: what it was doing is done by the other, when that has
 // room, and the run ends right.
 func TestBuilderDies(t *testing.T) {
+	t.Parallel()
 	const images, limit = 6, 3
 	var mu sync.Mutex
 	begun, all := map[string]bool{}, make(chan struct{})
@@ -198,6 +204,7 @@ func TestBuilderDies(t *testing.T) {
 // run, with the real client's end of BuildKit's protocol on both sides; not that
 // Docker and Kubernetes do as they are told.
 func TestBuilderInContainer(t *testing.T) {
+	t.Parallel()
 	registry := busyRegistry(t)
 	builder := testenv.Buildkitd(t, builderFor(registry))
 	repo := testenv.GitRepo(t, map[string]string{
@@ -230,6 +237,7 @@ PATH=%s BUILDKIT_HOST=%s exec "$@"`, want, command, leave, filepath.Dir(testenv.
 
 // TLS in both directions, with certificates that only these two know.
 func TestBuilderTLS(t *testing.T) {
+	t.Parallel()
 	registry := busyRegistry(t)
 	dir := t.TempDir()
 	ca := authority(t, dir)

@@ -82,6 +82,17 @@ func TestLayerCache(t *testing.T) {
 	repo := testenv.GitRepo(t, files)
 	testenv.Slipway(t).Run(repo.Dir, nil, cacheArgs(registry, "build")...).Must(t)
 	steps.expect(t, "first", all...)
+	// The registry holds each layer once: image and cache share those of the image.
+	cached := layersOf(t, registry, "app:"+slices.DeleteFunc(registry.Tags("app"), func(tag string) bool { return !strings.HasPrefix(tag, "cache-image3-") })[0])
+	image := layersOf(t, registry, "app:"+planned(t, testenv.Slipway(t), repo).Images[3].Key)
+	for _, layer := range image {
+		if !slices.Contains(cached, layer) {
+			t.Errorf("the cache holds another layer than %s: %v", layer, cached)
+		}
+	}
+	if len(image) != 6 || len(cached) != len(image)+2 {
+		t.Errorf("the image has %d layers, its cache %d", len(image), len(cached))
+	}
 
 	repo.Write("image3/src", "changed")
 	repo.Commit("change one")
@@ -103,6 +114,18 @@ func TestLayerCache(t *testing.T) {
 	if n := len(registry.Log()); n != 10 {
 		t.Errorf("nothing to do: %d requests: %v", n, registry.Log())
 	}
+}
+
+func layersOf(t *testing.T, registry *testenv.RegistryServer, ref string) (digests []string) {
+	t.Helper()
+	manifest, err := registry.Image(ref).Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, layer := range manifest.Layers {
+		digests = append(digests, layer.Digest.String())
+	}
+	return digests
 }
 
 // staged is a project of one image whose steps follow each other.

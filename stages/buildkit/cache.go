@@ -3,6 +3,8 @@ package buildkit
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"slipway/oci"
 	"slipway/stages"
@@ -33,8 +35,14 @@ func cacheExports(to stages.CacheTo) []client.CacheOptionsEntry {
 	if to.Min {
 		mode = "min"
 	}
+	keep := make([]string, len(to.BaseLayers))
+	for i, id := range to.BaseLayers {
+		keep[i] = id.String()
+	}
 	return []client.CacheOptionsEntry{{Type: cacheType, Attrs: map[string]string{
 		"ref": to.Ref.String(), "mode": mode, "image-manifest": "true", "oci-mediatypes": "true",
+		// Of the embedded BuildKit only; others ignore them.
+		"source-date-epoch": strconv.Itoa(SourceDate), "base-layers": strings.Join(keep, ","),
 	}}}
 }
 

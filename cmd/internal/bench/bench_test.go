@@ -47,9 +47,6 @@ func TestScenarios(t *testing.T) {
 			}
 			continue
 		}
-		if strings.HasPrefix(r.Missing, "slipway has no --") {
-			continue
-		}
 		if len(r.Samples) != 1 {
 			t.Errorf("%s: %d samples, missing %q", r.Scenario, len(r.Samples), r.Missing)
 			continue

@@ -27,10 +27,13 @@ func WriteTables(scenarios []Scenario, results []Result) string {
 
 func (s Scenario) table(b *strings.Builder, results []Result) {
 	find := func(shape Shape, side Side) (Result, bool) { return s.find(results, shape, side) }
-	columns := []string{"repository", "", "wall: median (min – max)", "ratio", "CPU", "memory", "requests (writes)", "sent", "received"}
+	columns := []string{"repository", "", "wall: median (min – max)", "CPU", "memory", "requests (writes)", "sent", "received"}
 	layered := slices.ContainsFunc(s.Shapes, func(shape Shape) bool { return shape.Layered })
 	if layered {
 		columns = append(columns, "RUNs")
+	}
+	if len(s.Sides) > 1 {
+		columns = append(columns, "ratio")
 	}
 	if len(s.Targets) > 0 {
 		columns = append(columns, "target")
@@ -50,7 +53,10 @@ func (s Scenario) table(b *strings.Builder, results []Result) {
 			case r.Missing != "":
 				cells = append(cells, "missing: "+r.Missing)
 			default:
-				cells = append(cells, r.cells(judged, k > 0, layered)...)
+				cells = append(cells, r.cells(layered)...)
+				if k > 0 {
+					cells = append(cells, r.ratio(judged))
+				}
 			}
 			for len(cells) < len(columns) {
 				cells = append(cells, "")
@@ -79,20 +85,11 @@ func (s Scenario) find(results []Result, shape Shape, side Side) (Result, bool) 
 	return results[i], true
 }
 
-// cells are the medians of a row. Ratios stand in the peer's row: how many
-// times what the judged side takes.
-func (r Result) cells(judged Result, peer, layered bool) []string {
+// cells are the medians of a row.
+func (r Result) cells(layered bool) []string {
 	walls := values(r, wall)
-	low, high := slices.Min(walls), slices.Max(walls)
-	ratio := ""
-	if peer && len(judged.Samples) > 0 {
-		ratio = times(r, judged, wall)
-		if median(judged, requests) > 0 {
-			ratio += fmt.Sprintf("; requests %s, bytes %s", times(r, judged, requests), times(r, judged, traffic))
-		}
-	}
 	cells := []string{
-		fmt.Sprintf("%s (%s – %s)", duration(median(r, wall)), duration(low), duration(high)), ratio,
+		fmt.Sprintf("%s (%s – %s)", duration(median(r, wall)), duration(slices.Min(walls)), duration(slices.Max(walls))),
 		duration(median(r, func(s Sample) time.Duration { return s.CPU })), size(median(r, rss)),
 		fmt.Sprintf("%s (%s)", thousands(median(r, requests)), thousands(median(r, writes))),
 		size(median(r, func(s Sample) int64 { return s.In })), size(median(r, func(s Sample) int64 { return s.Out })),
@@ -101,6 +98,18 @@ func (r Result) cells(judged Result, peer, layered bool) []string {
 		cells = append(cells, strconv.Itoa(median(r, func(s Sample) int { return s.Runs })))
 	}
 	return cells
+}
+
+// ratio is how many times what the judged side takes.
+func (r Result) ratio(judged Result) string {
+	if len(judged.Samples) == 0 {
+		return ""
+	}
+	text := "time " + times(r, judged, wall)
+	if median(judged, requests) > 0 {
+		text += fmt.Sprintf(", requests %s, bytes %s", times(r, judged, requests), times(r, judged, traffic))
+	}
+	return text
 }
 
 func wall(s Sample) time.Duration { return s.Wall }

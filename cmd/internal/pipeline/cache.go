@@ -45,6 +45,7 @@ type layers struct {
 	options CacheOptions
 	plan    *planner.Plan
 	solver  stages.Solver
+	bases   *bases
 	sinks   []engine.Sink
 	repos   []oci.Repository
 	turns   *semaphore.Weighted
@@ -82,7 +83,7 @@ func newLayers(r *run) (*layers, error) {
 		return nil, nil
 	}
 	return &layers{
-		options: o, plan: r.plan, solver: r.solver, sinks: r.options.Sinks, repos: repos, turns: semaphore.NewWeighted(parallelCaches),
+		options: o, plan: r.plan, solver: r.solver, bases: r.bases, sinks: r.options.Sinks, repos: repos, turns: semaphore.NewWeighted(parallelCaches),
 	}, nil
 }
 
@@ -184,7 +185,9 @@ func (l *layers) store(ctx context.Context, image *planner.Image, b *planner.Bui
 		if len(l.repos) > 1 {
 			id += " in " + repo.Reference().Name()
 		}
-		build.CacheTo = &stages.CacheTo{Ref: repo.Reference().WithTag(l.tag(image.Name, b, l.known(ctx)[0])), Min: l.options.Mode == "min"}
+		build.CacheTo = &stages.CacheTo{
+			Ref: repo.Reference().WithTag(l.tag(image.Name, b, l.known(ctx)[0])), Min: l.options.Mode == "min", BaseLayers: l.bases.layers(),
+		}
 		failed := func(ctx context.Context, err error) { l.fail(ctx, repo, "stored", err) }
 		node := &engine.Node{ID: id, Kind: "cache", Stage: &stages.Cache{Solver: l.solver, Build: build, Failed: failed}}
 		l.stores.Go(func() {

@@ -21,6 +21,7 @@ var hints = map[string]string{
 	"npm":      "install Node.js with npm (https://nodejs.org)",
 	"apt-get":  "this needs Debian or a system made from it",
 	"dpkg-deb": "apt-get install dpkg",
+	"unshare":  "apt-get install util-linux",
 
 	"qemu-aarch64-static": "apt-get install qemu-user-static",
 }

@@ -34,6 +34,9 @@ const (
 	broken    = ".broken-"
 )
 
+// Own tells whether an entry of a slot is this package's own, not BuildKit's.
+func Own(name string) bool { return name == lockName || name == sizeName || name == dirtyName }
+
 // slot is a directory that BuildKit may keep its stores in.
 type slot struct {
 	path   string

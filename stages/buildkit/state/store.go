@@ -148,23 +148,6 @@ func sweepOthers(dir string, note func(text string)) {
 // Dir is the directory for BuildKit's stores, an absolute path without links.
 func (s *Store) Dir() string { return s.path }
 
-// Clear empties the slot, for stores that nobody can use any more.
-func (s *Store) Clear() error {
-	entries, err := os.ReadDir(s.path)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if e.Name() == lockName || e.Name() == dirtyName {
-			continue
-		}
-		if err := os.RemoveAll(filepath.Join(s.path, e.Name())); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Release gives the slot back. BuildKit has closed its stores.
 func (s *Store) Release() error {
 	err := unmountBelow(s.path)

@@ -71,14 +71,13 @@ func mainErr(ctx context.Context, args []string) error {
 		return err
 	}
 	switch {
-	case f.scale:
-		o.NoPeer = "none is compared"
+	case f.scale: // there is nothing to compare
 	case f.noPeers:
 		o.NoPeer = "left out by -no-peers"
 	default:
 		peers(ctx, &o)
 	}
-	header, err := bench.Header(ctx, o, strings.Join(append([]string{"go run ./cmd/internal/bench/run"}, args...), " "))
+	header, err := bench.Header(ctx, o, command(args))
 	if err != nil {
 		return err
 	}
@@ -95,6 +94,18 @@ func mainErr(ctx context.Context, args []string) error {
 		}
 	}
 	return f.report(header, scenarios, results)
+}
+
+// command is how to do the same again.
+func command(args []string) string {
+	text := "go run ./cmd/internal/bench/run"
+	for _, arg := range args {
+		if strings.ContainsAny(arg, " ()|$*?[]\\") {
+			arg = "'" + arg + "'"
+		}
+		text += " " + arg
+	}
+	return text
 }
 
 // all are the scenarios that flags speak of.

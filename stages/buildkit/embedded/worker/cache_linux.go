@@ -16,8 +16,8 @@ import (
 
 // cacheExporters and cacheImporters are the layer caches that builds can use:
 // those in registries, reached as all others are.
-func cacheExporters(m *session.Manager, hosts docker.RegistryHosts) map[string]remotecache.ResolveCacheExporterFunc {
-	return map[string]remotecache.ResolveCacheExporterFunc{"registry": registry.ResolveCacheExporterFunc(m, hosts)}
+func cacheExporters(m *session.Manager, store content.Store, hosts docker.RegistryHosts) map[string]remotecache.ResolveCacheExporterFunc {
+	return map[string]remotecache.ResolveCacheExporterFunc{"registry": dated(registry.ResolveCacheExporterFunc(m, hosts), store)}
 }
 
 func cacheImporters(m *session.Manager, store content.Store, hosts docker.RegistryHosts) map[string]remotecache.ResolveCacheImporterFunc {

@@ -75,7 +75,7 @@ func prune(w *host.Worker) (err error) {
 		return err
 	}
 	d.stop = append(d.stop, store.Release)
-	if err := ownIDs(store, w.Isolation); err != nil {
+	if err := ownIDs(store.Dir(), w.Isolation); err != nil {
 		return err
 	}
 	if err := redirectLogs(d, store.Dir()); err != nil {

@@ -84,7 +84,7 @@ func newController(d *daemon, root string, s *oci.Session, o Options, isolation 
 		SessionManager:            sessions,
 		WorkerController:          workers,
 		ResolveCacheImporterFuncs: cacheImporters(sessions, w.ContentStore(), opt.RegistryHosts),
-		ResolveCacheExporterFuncs: cacheExporters(sessions, opt.RegistryHosts),
+		ResolveCacheExporterFuncs: cacheExporters(sessions, w.ContentStore(), opt.RegistryHosts),
 		Frontends:                 map[string]frontend.Frontend{},
 		CacheManager:              keys,
 		HistoryDB:                 history,

@@ -15,7 +15,7 @@ import (
 // than those of this process's user namespace: their owners would be read as
 // others, and would be wrong in images. A file beside the state has the ids; there
 // is none where they are the machine's.
-func ownIDs(store *state.Store, isolation host.Isolation) error {
+func ownIDs(root string, isolation host.Isolation) error {
 	var want []byte
 	if isolation.UserNamespace {
 		var err error
@@ -23,7 +23,7 @@ func ownIDs(store *state.Store, isolation host.Isolation) error {
 			return err
 		}
 	}
-	path := filepath.Join(store.Dir(), "ids")
+	path := filepath.Join(root, "ids")
 	have, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -31,8 +31,17 @@ func ownIDs(store *state.Store, isolation host.Isolation) error {
 	if string(have) == string(want) {
 		return nil
 	}
-	if err := store.Clear(); err != nil {
-		return fmt.Errorf("BuildKit's state in %s was stored under other user ids than now, and cannot be removed by you: remove it as root: %w", store.Dir(), err)
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if state.Own(e.Name()) {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(root, e.Name())); err != nil {
+			return fmt.Errorf("BuildKit's state in %s was stored under other user ids than now, and cannot be removed by you: remove it as root: %w", root, err)
+		}
 	}
 	if want == nil {
 		return nil

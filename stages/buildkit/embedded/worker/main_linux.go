@@ -48,7 +48,7 @@ func serve(w *host.Worker) (err error) {
 	}
 	root := store.Dir()
 	d.stop = append(d.stop, store.Release)
-	if err := ownIDs(store, w.Isolation); err != nil {
+	if err := ownIDs(store.Dir(), w.Isolation); err != nil {
 		return err
 	}
 	if err := redirectLogs(d, root); err != nil {

@@ -110,7 +110,7 @@ func TestQuickstart(t *testing.T) {
 	t.Parallel()
 	cmd := exec.Command("bash", "docs/examples/quickstart.sh")
 	cmd.Dir = "../.."
-	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir())
+	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+testenv.StateDir(t))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

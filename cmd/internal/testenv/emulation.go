@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -19,11 +20,17 @@ const arm64 = `\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x
 
 // EmulateARM64 lets the machine run executables for linux/arm64 until the test
 // ends, as installing qemu-user-static does, also where it is installed and not
-// registered. It needs root.
+// registered. That is for root: for another user it is there already.
 func EmulateARM64(t testing.TB) {
 	t.Helper()
 	if runtime.GOARCH == "arm64" {
 		return // it does so anyway
+	}
+	if os.Geteuid() != 0 {
+		if registered(t, "aarch64") == "" {
+			t.Fatal("the test needs emulation of arm64: as root, apt-get install qemu-user-static, or run .ci/rootless")
+		}
+		return
 	}
 	qemu := Tool(t, "qemu-aarch64-static")
 	if _, err := os.Stat(filepath.Join(binfmtDir, "register")); err != nil {
@@ -41,15 +48,28 @@ func EmulateARM64(t testing.TB) {
 }
 
 // NoEmulation takes from the machine, until the test ends, what Debian's
-// qemu-user-static has registered for an architecture by QEMU's name.
+// qemu-user-static has registered for an architecture by QEMU's name. That is for
+// root: for another user it is gone already.
 func NoEmulation(t testing.TB, arch string) {
 	t.Helper()
-	path := filepath.Join(binfmtDir, "qemu-"+arch)
-	if _, err := os.Stat(path); err != nil {
+	path := registered(t, arch)
+	if path == "" {
 		return
 	}
 	if err := os.WriteFile(path, []byte("0"), 0); err != nil {
-		t.Fatalf("turning emulation off: %v", err)
+		t.Fatalf("turning emulation off (for another user than root, .ci/rootless has done it): %v", err)
 	}
 	t.Cleanup(func() { _ = os.WriteFile(path, []byte("1"), 0) })
+}
+
+// registered is the entry of Debian's qemu-user-static for an architecture, "" if
+// there is none that is turned on.
+func registered(t testing.TB, arch string) string {
+	t.Helper()
+	path := filepath.Join(binfmtDir, "qemu-"+arch)
+	content, err := os.ReadFile(path)
+	if err != nil || !strings.HasPrefix(string(content), "enabled") {
+		return ""
+	}
+	return path
 }

@@ -114,6 +114,21 @@ type CLI struct {
 	t testing.TB
 }
 
+// StateDir is a directory for the program's state. A user without privileges
+// cannot remove that: in it are files of the users of builds.
+func StateDir(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	if os.Geteuid() != 0 {
+		t.Cleanup(func() {
+			if out, err := exec.Command("unshare", "--user", "--map-auto", "--map-root-user", "rm", "-rf", dir).CombinedOutput(); err != nil {
+				t.Errorf("removing the program's state: %v: %s", err, out)
+			}
+		})
+	}
+	return dir
+}
+
 var slipway struct {
 	sync.Mutex
 	path string
@@ -128,7 +143,7 @@ func Slipway(t testing.TB) *CLI {
 	if slipway.path == "" {
 		slipway.path = build(t)
 	}
-	return &CLI{Path: slipway.path, Home: t.TempDir(), t: t}
+	return &CLI{Path: slipway.path, Home: StateDir(t), t: t}
 }
 
 // build builds ./cmd/slipway into the shared cache: a directory of this process

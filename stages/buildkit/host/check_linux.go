@@ -92,15 +92,14 @@ func (r *Report) isolation(i Isolation) {
 		c.Fix = "this container hides parts of /proc, so that a new one cannot be mounted: in Docker run it with --security-opt systempaths=unconfined, in Kubernetes with procMount: Unmasked"
 	}
 	r.add(c)
-	if !i.UserNamespace {
+	if !i.UserNamespace && i.Single == "" {
 		return
 	}
-	c = Check{Name: "user ids", Status: OK}
 	n := 0
 	for _, ids := range i.UIDs {
 		n += ids.Count
 	}
-	c.Found = fmt.Sprint(n)
+	c = Check{Name: "user ids", Status: OK, Found: fmt.Sprint(max(n, 1))}
 	if i.Single != "" {
 		c.Status, c.Affects, c.Fix = Missing, "RUN, and files of other users than root", i.Single
 	}

@@ -42,7 +42,11 @@ func decide() (Isolation, error) {
 		return Isolation{}, err
 	}
 	if os.Geteuid() == 0 && caps.has(unix.CAP_SYS_ADMIN) {
-		return Isolation{Processes: true}, nil
+		i := Isolation{Processes: true}
+		if ids, err := ownIDs("/proc/self/gid_map"); err == nil && len(ids) == 1 && ids[0].Count == 1 {
+			i.Single = "the user namespace of this process maps one id only: map a range (unshare --map-auto, or the sub-ids of the container engine)"
+		}
+		return i, nil
 	}
 	if err := machine.userNamespaces(); err != nil {
 		return Isolation{}, err

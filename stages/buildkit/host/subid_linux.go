@@ -103,7 +103,9 @@ func ownIDs(path string) ([]IDRange, error) {
 		if _, err := fmt.Sscan(line, &inside, &outside, &count); err != nil {
 			return nil, fmt.Errorf("reading %s: %w", path, err)
 		}
-		out = append(out, IDRange{inside, inside, count})
+		// A map of all ids would look like that of the machine itself, and OCI
+		// runtimes would think that they may do all that its root may.
+		out = append(out, IDRange{inside, inside, min(count, 1<<31)})
 	}
 	return out, nil
 }

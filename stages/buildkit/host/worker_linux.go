@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -63,6 +65,10 @@ func run(w *Worker, task Task) error {
 	}
 	w.Isolation, w.request = m.Isolation, m.Value
 	err := w.Isolation.settle()
+	if err == nil && !w.Isolation.Processes {
+		err = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+		defer killChildren()
+	}
 	if err == nil {
 		err = task(w)
 	}
@@ -70,6 +76,28 @@ func run(w *Worker, task Task) error {
 		return err
 	}
 	return writeMessage(w.Conn, message{NoProc: errors.Is(err, errNoProc), Error: err.Error()})
+}
+
+// killChildren ends what a task has left running, which no PID namespace ends:
+// processes whose parents have ended are this one's children.
+func killChildren() {
+	me := strconv.Itoa(os.Getpid())
+	for {
+		dirs, _ := filepath.Glob("/proc/[0-9]*") //nolint:errcheck // the pattern is good
+		left := false
+		for _, dir := range dirs {
+			pid, err := strconv.Atoi(filepath.Base(dir))
+			if parent, gone := parentOf(dir); err != nil || gone != nil || parent != me {
+				continue
+			}
+			left = true
+			unix.Kill(pid, unix.SIGKILL) //nolint:errcheck // it may be gone already
+			unix.Wait4(pid, nil, 0, nil) //nolint:errcheck // so is this
+		}
+		if !left {
+			return
+		}
+	}
 }
 
 // Request decodes what the task is asked.

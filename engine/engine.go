@@ -38,6 +38,13 @@ func (*Busy) Error() string { return "somebody else is making it" }
 // it should be and wrote nothing: an alias that already pointed at its target.
 type Unchanged interface{ Unchanged() bool }
 
+// Elsewhere is what a Result of Find may implement to say that the result exists,
+// and not where it has to be: Fetch brings it there in the place of Run, and what
+// the node needs is not asked for.
+type Elsewhere interface {
+	Fetch(ctx context.Context) (Result, error)
+}
+
 // Node is a stage with its place in the graph. Nodes are compared by identity:
 // a node that two others need is run once.
 type Node struct {

@@ -18,11 +18,12 @@ type state struct {
 	depth int      // longest distance from a goal
 	kind  *kind
 
-	seen       bool     // a goal, or needed by a node that was missed
-	busy       bool     // Find or Run is in flight
-	done       bool     // result holds
-	waiting    int      // needs without a result
-	dependents []*state // who counts this one in waiting
+	seen       bool      // a goal, or needed by a node that was missed
+	busy       bool      // Find or Run is in flight
+	done       bool      // result holds
+	waiting    int       // needs without a result
+	dependents []*state  // who counts this one in waiting
+	elsewhere  Elsewhere // what Find found, if Fetch takes the place of Run
 
 	status   Status
 	result   Result

@@ -69,6 +69,13 @@ func TestTraceIsWhatWasHashed(t *testing.T) {
 	if w.Sum() != k {
 		t.Error("tracing changes the key")
 	}
+
+	var shared bytes.Buffer
+	w = NewKeyWriter("build", 3, &shared)
+	w.Fields(AppendField(AppendField(nil, "platform", "linux/amd64"), "file", "a\nb"))
+	if w.Sum() != k || shared.String() != trace {
+		t.Errorf("fields made before give %s, %q", w.Sum(), shared.String())
+	}
 }
 
 func TestKeyString(t *testing.T) {

@@ -125,13 +125,17 @@ func (r *run) dispatch() {
 		for len(k.ready) > 0 && k.running < k.limit {
 			s := heap.Pop(&k.ready).(*state)
 			k.running++
-			needs := make([]Result, len(s.needs))
+			needs := make([]Result, len(s.needs)) // without results if s is elsewhere
 			for i, m := range s.needs {
 				needs[i] = m.result
 			}
 			r.events.emit(s.node, Event{Kind: EventStarted})
 			r.start(r.ctx, s, callRun, func(ctx context.Context) (out outcome) {
-				out.result, out.err = s.node.Stage.Run(ctx, needs)
+				if s.elsewhere != nil {
+					out.result, out.err = s.elsewhere.Fetch(ctx)
+				} else {
+					out.result, out.err = s.node.Stage.Run(ctx, needs)
+				}
 				if u, ok := out.result.(Unchanged); ok && out.err == nil {
 					out.unchanged = u.Unchanged()
 				}
@@ -190,6 +194,10 @@ func (r *run) handle(out outcome) {
 		r.lookups = append(r.lookups, s)
 	case out.call == callFind && !out.found:
 		r.missed(s)
+	case out.call == callFind && isElsewhere(out.result):
+		s.elsewhere = out.result.(Elsewhere)
+		r.events.emit(s.node, Event{Kind: EventMissed})
+		heap.Push(&s.kind.ready, s)
 	default:
 		s.result, s.done = out.result, true
 		status := StatusFound
@@ -206,6 +214,11 @@ func (r *run) handle(out outcome) {
 			}
 		}
 	}
+}
+
+func isElsewhere(result Result) bool {
+	_, ok := result.(Elsewhere)
+	return ok
 }
 
 // visit asks for a node, once however many need it.

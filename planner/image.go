@@ -85,7 +85,7 @@ func planImage(ctx context.Context, p *Project, pins *lock.File, section werfyam
 	if err != nil {
 		return nil, err
 	}
-	image := &Image{Name: section.Name, Final: section.Final, Needs: needs, How: How{
+	image := &Image{Name: section.Name, Final: section.Final, Needs: needs, Dockerfile: dockerfilePath(section), How: How{
 		AddHost: section.AddHost, Network: section.Network, SSH: section.SSH, Secrets: section.Secrets,
 	}}
 	for _, platform := range targets {
@@ -149,6 +149,11 @@ type parsedFile struct {
 	parsed func() (*parser.Result, error)
 }
 
+// dockerfilePath is the path of an image's Dockerfile in the project.
+func dockerfilePath(section werfyaml.Image) string {
+	return path.Join(section.Context, section.Dockerfile)
+}
+
 // input reads what an image section names.
 func (p *Project) input(ctx context.Context, section werfyaml.Image) (dockerfile.Input, error) {
 	var in dockerfile.Input
@@ -161,7 +166,7 @@ func (p *Project) input(ctx context.Context, section werfyaml.Image) (dockerfile
 			return in, section.At("contextAddFiles").Errorf("image %q: %v", section.Name, err)
 		}
 	}
-	name := path.Join(section.Context, section.Dockerfile)
+	name := dockerfilePath(section)
 	file, err := p.dockerfiles.get(name, func() (parsedFile, error) {
 		text, err := fs.ReadFile(p.files(giterminism.Dockerfile), name)
 		return parsedFile{text, dockerfile.Parse(text)}, err

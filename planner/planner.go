@@ -83,6 +83,9 @@ type Plan struct {
 	Deploy  werfyaml.Deploy
 	Source  *source.Source
 	Lock    *lock.File // nil if the commit has none: bases float
+	// Sharing are the names of all images of the project, chosen or not, by their
+	// Dockerfile (Image.Dockerfile), in the order of werf.yaml.
+	Sharing map[string][]string
 	// SecretFile is the file that the src of a secret means.
 	SecretFile func(src string) string
 }
@@ -102,6 +105,8 @@ type Image struct {
 	Builds []*Build   // one per platform
 	Needs  []*Image   // the project's images that this one is made from
 	How    How
+	// Dockerfile is its path, relative to the project.
+	Dockerfile string
 }
 
 // How is what only says how an image's RUNs are run: none of it is in a key.
@@ -141,6 +146,11 @@ func Load(ctx context.Context, o Options) (_ *Plan, err error) {
 		Chart:      Chart{Dir: config.Meta.ChartDir, AppVersion: config.Meta.AppVersion, Files: project.files(giterminism.ChartFiles)},
 		Source:     src,
 		Deploy:     config.Meta.Deploy,
+		Sharing:    map[string][]string{},
+	}
+	for _, section := range config.Images {
+		name := dockerfilePath(section)
+		p.Sharing[name] = append(p.Sharing[name], section.Name)
 	}
 	if o.NamesOnly {
 		if p.Images, err = names(config, o); err != nil {

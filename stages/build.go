@@ -18,6 +18,9 @@ type BuildStage struct {
 	recipe Recipe
 	solver Solver
 	turns  *Turns
+	// Built, if set, is told of a build that has been run when its key tag is
+	// usable. It must not block.
+	Built func(ctx context.Context, b Build)
 }
 
 // NewBuild makes the stage that builds recipe into repo, in its turn.
@@ -58,5 +61,9 @@ func (s *BuildStage) Run(ctx context.Context, needs []engine.Result) (engine.Res
 	if err != nil {
 		return nil, err
 	}
-	return s.claim(ctx, desc)
+	image, err := s.claim(ctx, desc)
+	if err == nil && s.Built != nil {
+		s.Built(ctx, build)
+	}
+	return image, err
 }

@@ -24,8 +24,12 @@ type Image struct {
 	Tag  string        // the key tag
 	Desc ocispec.Descriptor
 
-	found bool
+	found  bool
+	copied bool
 }
+
+// Copied tells that the image was brought from where it had been built before.
+func (i Image) Copied() bool { return i.copied }
 
 // Unchanged tells that Run found the image as it should be.
 func (i Image) Unchanged() bool { return i.found }

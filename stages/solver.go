@@ -8,6 +8,7 @@ import (
 	"slipway/oci"
 
 	"github.com/moby/buildkit/client/llb"
+	digest "github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/tonistiigi/fsutil"
 )
@@ -29,12 +30,31 @@ type Build struct {
 	SSH     []SSH
 	// HostNetwork lets RUNs use the builder's network as it is.
 	HostNetwork bool
+	// Insecure lets RUNs that ask for it do all that the builder's root may.
+	Insecure bool
 	// LayoutStore is the name under which Definition reads images of the project
 	// from Repo, if that is a layout; "" if it reads none.
 	LayoutStore string
 	// Repo is where layers, config and manifest go. They are stored by digest
 	// only: naming the result is the caller's step.
 	Repo oci.Reference
+	// CacheFrom are tags of layer caches, the preferred first, whose layers the
+	// solver may take instead of running steps. One that cannot be read is passed
+	// over.
+	CacheFrom []oci.Reference
+	// CacheTo makes the solver store a layer cache, and no image; nil is no cache.
+	CacheTo *CacheTo
+}
+
+// CacheTo is a layer cache to store: the layers of a build's steps, from which
+// another machine takes those that are still right.
+type CacheTo struct {
+	Ref oci.Reference // a tag in a registry; it moves
+	// Min stores the layers of the image only, and not of what it was made from.
+	Min bool
+	// BaseLayers are the diff ids of layers of base images, which stay as they are.
+	// A solver may store all others with fixed dates, as they are in the image.
+	BaseLayers []digest.Digest
 }
 
 // SSH is an agent's socket or private keys that RUNs may mount.
@@ -43,8 +63,9 @@ type SSH struct {
 	Paths []string // none means the agent at $SSH_AUTH_SOCK
 }
 
-// Solver turns a build into an image stored in Build.Repo and returns the
-// descriptor of its manifest. Progress goes to engine.Emit. Implementations:
+// Solver turns a build into an image stored in Build.Repo, or into a layer cache
+// if it has a CacheTo, and returns the descriptor of its manifest (of a cache, if
+// there was anything to store). Progress goes to engine.Emit. Implementations:
 // BuildKit in a process of this machine, a remote BuildKit, a fake.
 type Solver interface {
 	Solve(ctx context.Context, b Build) (ocispec.Descriptor, error)

@@ -23,11 +23,11 @@ import (
 // used, all go on as they would on several machines. nil lets everybody go.
 //
 // A turn is the kernel's lock on a file, and so it ends with the process that has
-// it. The file goes with the turn; one that a killed process left is used, and
-// removed, by the next turn of that name, or by Sweep.
+// it. The file goes with the turn; those that killed processes left go when a run
+// takes its first, or with Sweep.
 type Turns struct {
-	dir  string
-	note sync.Once
+	dir         string
+	first, note sync.Once
 }
 
 // NewTurns keeps turns in dir, which is made when it is first needed.
@@ -39,6 +39,7 @@ func (t *Turns) take(ctx context.Context, name string) (release func(), err erro
 	if t == nil {
 		return func() {}, nil
 	}
+	t.first.Do(func() { t.Sweep() }) //nolint:errcheck // if it matters, it fails below
 	sum := sha256.Sum256([]byte(name))
 	path := filepath.Join(t.dir, hex.EncodeToString(sum[:16]))
 	file, err := lockFile(path)

@@ -107,7 +107,7 @@ func TestBases(t *testing.T) {
 	testenv.Slipway(t).Run(repo.Dir, nil, "export", "--repo", registry.Host+"/app", "--tag", registry.Host+"/out:%image%",
 		"--container-registry-mirror", "http://"+registry.Host).Must(t)
 	// One name, in short and in full, is one key; any other name is another.
-	if n := len(registry.Tags("app")); n != len(bases)-1 {
+	if n := len(keyTags(registry, "app")); n != len(bases)-1 {
 		t.Errorf("%d keys for %d bases", n, len(bases))
 	}
 	baseLayers, err := oci.Layers()

@@ -11,12 +11,10 @@ import (
 // one that ends in "-" stands for all that begin with it.
 var laterFlags = map[string]string{
 	"allow-includes-update":   "werf-includes.yaml is not read yet",
-	"cache-repo":              "",
 	"follow":                  "run the command again when there is a new commit: a run with nothing to do takes about as long as asking git",
 	"introspect-before-error": introspect,
 	"introspect-error":        introspect,
 	"introspect-stage":        introspect,
-	"secondary-repo":          "",
 	"secret-key":              "secrets stay encrypted in a bundle, and no key is needed",
 	"set-root-json":           "",
 	"set-runtime-json":        "",
@@ -61,6 +59,8 @@ func (f *flags) noEffectSwitch(reason, name, short string) {
 // howRun adds the reference's flags on how images are kept and built.
 func (r *runFlags) howRun(f *flags) {
 	f.str(&r.Network, "backend-network", "How every RUN reaches the network, whatever werf.yaml says: default, none or host")
+	f.str(&r.CacheMounts, "cache-mounts", "Where cache mounts of RUNs are kept: local (BuildKit's state, the default), off (they begin empty in every run), or a directory, which survives that state and which runs may share")
+	f.list(&r.Allow, "allow", "WERF_ALLOW", "Let RUNs have network.host or security.insecure; repeatable")
 	f.list(&r.SSHKeys, "ssh-key", "WERF_SSH_KEY", "Let RUN --mount=type=ssh use this private key; repeatable (default: what the image's ssh says)")
 	f.noEffectSwitch(noMetadata, "virtual-merge", "")
 	f.StringP("synchronization", "S", "", "No effect: "+noLockServer)

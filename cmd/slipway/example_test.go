@@ -77,7 +77,7 @@ func TestExampleExport(t *testing.T) {
 	}
 
 	key := planned(t, cli, repo, "--repo", registry.Host+"/myproject").Images[0].Key
-	if tags := registry.Tags("myproject"); len(tags) != 1 || tags[0] != key {
+	if tags := keyTags(registry, "myproject"); len(tags) != 1 || tags[0] != key {
 		t.Errorf("the repository has the tags %v, want the key %s", tags, key)
 	}
 	if kept, published := registry.Digest("myproject:"+key), registry.Digest("other/myproject/myapp:latest"); kept == "" || kept != published {

@@ -100,7 +100,7 @@ func (f *flags) ofAnother(name, variable string) bool {
 
 // longerVariables are variables of the reference that begin as a list's do and
 // belong to flags of other commands.
-var longerVariables = []string{"WERF_SET_DOCKER_CONFIG_JSON_VALUE", "WERF_SET_ROOT_JSON_", "WERF_SET_RUNTIME_JSON_"}
+var longerVariables = []string{"WERF_ALLOW_INCLUDES_UPDATE", "WERF_SET_DOCKER_CONFIG_JSON_VALUE", "WERF_SET_ROOT_JSON_", "WERF_SET_RUNTIME_JSON_"}
 
 // flagError explains a flag that cannot be parsed.
 func flagError(cmd *cobra.Command, err error) error {
@@ -126,6 +126,7 @@ type runFlags struct {
 	platforms  string
 	debug      bool
 	renderPath string
+	cacheLimit string
 }
 
 // source adds the flags that say what the project is.
@@ -176,8 +177,11 @@ func (r *runFlags) running(f *flags) {
 	f.reads("parallel-tasks-limit", "WERF_PARALLEL_TASKS_LIMIT")
 	f.boolean(&r.parallel, "parallel", "p", "Build images in parallel")
 	f.str(&r.FinalRepo, "final-repo", "Use final images from this repository: they are copied there from --repo (default: --repo)")
+	f.list(&r.SecondaryRepos, "secondary-repo", "WERF_SECONDARY_REPO", "Copy images that this repository has to --repo instead of building them; it is only read; repeatable")
+	r.cache(f)
 	f.list(&r.Builders, "builder", "WERF_BUILDER", "Build on this BuildKit instead of on this machine: unix://PATH, tcp://HOST:PORT, docker-container://NAME or kube-pod://POD; of several, an image goes to the one that has its layers; repeatable (default: $BUILDKIT_HOST)")
 	f.boolean(&r.RequireBuilt, "require-built-images", "Z", "Fail where an image would have to be built")
+	f.localCacheLimit(&r.cacheLimit)
 	r.howRun(f)
 	r.log.add(f)
 }
@@ -209,6 +213,10 @@ func (r *runFlags) options(images []string) (pipeline.Options, error) {
 	}
 	if w := r.log.explain(); w != nil {
 		r.Project.KeyTrace = w
+	}
+	var err error
+	if r.LocalCacheLimit, err = sizeFlag("local-cache-limit", r.cacheLimit); err != nil {
+		return r.Options, err
 	}
 	r.render()
 	r.Project.Images = images

@@ -112,7 +112,7 @@ func TestBuildReportInContext(t *testing.T) {
 		}
 	}
 	// The nameless image's variables have no name in them.
-	if text := fileOf(t, repo, "a[b].env"); !strings.Contains(text, "\nWERF_DOCKER_IMAGE_DIGEST="+registry.Digest("app:"+registry.Tags("app")[0])+"\n") {
+	if text := fileOf(t, repo, "a[b].env"); !strings.Contains(text, "\nWERF_DOCKER_IMAGE_DIGEST="+registry.Digest("app:"+keyTags(registry, "app")[0])+"\n") {
 		t.Errorf("the report is\n%s", text)
 	}
 	export := []string{"export", "--repo", registry.Host + "/app", "--tag", registry.Host + "/out:v1", "--use-build-report", "--build-report-path"}

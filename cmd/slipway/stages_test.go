@@ -40,7 +40,7 @@ func cache(t *testing.T, repo *testenv.Repo, registry *testenv.RegistryServer) (
 	cli, ref := testenv.Slipway(t), registry.Host+"/app"
 	cli.Run(repo.Dir, nil, "bundle", "publish", "--repo", ref, "--tag", "1.0.0").Must(t)
 	cli.Run(repo.Dir, nil, "export", "upper", "--repo", ref, "--tag", ref+":latest").Must(t)
-	if tags := registry.Tags("app"); len(tags) != cacheTags {
+	if tags := keyTags(registry, "app"); len(tags) != cacheTags {
 		t.Fatalf("the repository has the tags %v", tags)
 	}
 	return ref

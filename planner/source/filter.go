@@ -22,15 +22,14 @@ func (c *Context) Follow(paths []string) ([]string, error) {
 // enterSubmodules enters the submodules of which the filter with these patterns
 // lets anything through.
 func (c *Context) enterSubmodules(excludes, followPaths []string) error {
-	v := c.view()
-	if !slices.ContainsFunc(v.tree, func(n node) bool { return n.Mode == gitlink }) {
+	if c.tree.isWhole() {
 		return nil
 	}
 	includes, err := c.Follow(followPaths)
 	if err != nil {
 		return err
 	}
-	v = c.view() // links may have led into a submodule
+	v := c.view() // links may have led into a submodule
 	for i := 0; i < len(v.tree); i++ {
 		if v.tree[i].Mode != gitlink || !mayKeep(v.tree[i].Path, includes, excludes) {
 			continue

@@ -108,16 +108,17 @@ func (c *Context) list(ctx context.Context, excludes, followPaths []string) ([]E
 	}
 	v := unsized.view() // with the submodules that the filter lets through
 	var list []Entry
-	at := 0 // the filter keeps the order of the tree, also for parents that it adds late
+	at := 0 // in the tree, whose order the filter keeps: mostly the next one
 	err = f.Walk(ctx, "/", func(p string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		for p = filepath.ToSlash(p); at < len(v.tree) && v.tree[at].Path != p; {
-			at++
-		}
-		if at == len(v.tree) {
-			return fmt.Errorf("the filter made up %q", p)
+		p = filepath.ToSlash(p)
+		if at++; at >= len(v.tree) || v.tree[at].Path != p {
+			var known bool
+			if at, known = v.find(p); !known {
+				return fmt.Errorf("the filter made up %q", p)
+			}
 		}
 		e := v.tree[at].Entry
 		if e.Mode&fs.ModeSymlink != 0 {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -15,6 +16,18 @@ type growing struct {
 	dir    string // of the tree's root, relative to the project; "." is the project
 	mu     sync.Mutex
 	tree   tree // replaced, never changed
+
+	looked sync.Once
+	whole  bool // there are no submodules, so it does not grow
+}
+
+// isWhole tells whether there is nothing to enter, without a look at every entry
+// each time.
+func (g *growing) isWhole() bool {
+	g.looked.Do(func() {
+		g.whole = !slices.ContainsFunc(g.view().tree, func(n node) bool { return n.Mode == gitlink })
+	})
+	return g.whole
 }
 
 func (g *growing) view() view {

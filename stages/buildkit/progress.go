@@ -25,6 +25,7 @@ type progress struct {
 	ctx   context.Context
 	steps map[digest.Digest]*step
 	order []*step // as they came
+	quiet bool    // tell nothing but errors
 }
 
 type step struct {
@@ -102,7 +103,11 @@ func (p *progress) vertex(v *client.Vertex) {
 	}
 }
 
-func (p *progress) emit(e engine.Event) { engine.Emit(p.ctx, e) }
+func (p *progress) emit(e engine.Event) {
+	if !p.quiet {
+		engine.Emit(p.ctx, e)
+	}
+}
 
 // log keeps the last lines of a step's output.
 func (s *step) log(text string) {

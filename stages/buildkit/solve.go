@@ -45,10 +45,6 @@ type Credentials func(ctx context.Context, host string) (auth.Credential, error)
 
 // Solve runs b on the BuildKit behind c.
 func Solve(ctx context.Context, c *client.Client, b stages.Build, creds Credentials) (ocispec.Descriptor, error) {
-	export, err := exportEntry(b.Repo)
-	if err != nil {
-		return ocispec.Descriptor{}, err
-	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	contexts := make(map[string]fsutil.FS, len(b.Contexts))
@@ -56,7 +52,6 @@ func Solve(ctx context.Context, c *client.Client, b stages.Build, creds Credenti
 		contexts[name] = open(cancel)
 	}
 	opt := client.SolveOpt{
-		Exports:     []client.ExportEntry{export},
 		LocalMounts: contexts,
 		Session:     []session.Attachable{authProvider(creds)},
 		// The exporter compares the result with what was asked for.
@@ -64,13 +59,25 @@ func Solve(ctx context.Context, c *client.Client, b stages.Build, creds Credenti
 		Internal:      true, // no build history: it would only grow
 	}
 
+	if b.CacheTo != nil {
+		opt.CacheExports = cacheExports(*b.CacheTo)
+	} else {
+		export, err := exportEntry(b.Repo)
+		if err != nil {
+			return ocispec.Descriptor{}, err
+		}
+		opt.Exports = []client.ExportEntry{export}
+	}
 	more, err := attachables(b)
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
 	opt.Session = append(opt.Session, more...)
 	if b.HostNetwork {
-		opt.AllowedEntitlements = []string{entitlements.EntitlementNetworkHost.String()}
+		opt.AllowedEntitlements = append(opt.AllowedEntitlements, entitlements.EntitlementNetworkHost.String())
+	}
+	if b.Insecure {
+		opt.AllowedEntitlements = append(opt.AllowedEntitlements, entitlements.EntitlementSecurityInsecure.String())
 	}
 	if b.LayoutStore != "" {
 		store, err := newLayoutStore(b.Repo.Dir)
@@ -88,6 +95,7 @@ func Solve(ctx context.Context, c *client.Client, b stages.Build, creds Credenti
 		return ocispec.Descriptor{}, err
 	}
 	progress := newProgress(ctx)
+	progress.quiet = b.CacheTo != nil // every step is cached
 	status := make(chan *client.SolveStatus)
 	var group errgroup.Group
 	group.Go(func() error {
@@ -97,7 +105,7 @@ func Solve(ctx context.Context, c *client.Client, b stages.Build, creds Credenti
 		return nil
 	})
 	resp, err := c.Build(ctx, opt, "", func(ctx context.Context, gw gateway.Client) (*gateway.Result, error) {
-		res, err := gw.Solve(ctx, gateway.SolveRequest{Definition: b.Definition.ToPB(), Evaluate: true})
+		res, err := gw.Solve(ctx, gateway.SolveRequest{Definition: b.Definition.ToPB(), Evaluate: true, CacheImports: cacheImports(b.CacheFrom)})
 		if err != nil {
 			return nil, err
 		}
@@ -114,6 +122,9 @@ func Solve(ctx context.Context, c *client.Client, b stages.Build, creds Credenti
 			return ocispec.Descriptor{}, fmt.Errorf("building %s: %w", b.Name, context.Cause(ctx))
 		}
 		return ocispec.Descriptor{}, progress.explain(b.Name, err)
+	}
+	if b.CacheTo != nil {
+		return cacheDescriptor(resp)
 	}
 	return descriptor(resp)
 }

@@ -15,7 +15,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -48,8 +47,8 @@ type Sample struct {
 	Runs int `json:"runs"` // RUN instructions that were run and not found
 }
 
-// Run runs scenarios. What could not be measured, since a peer or a flag is not
-// there, is in the results as missing; a program that fails is an error. Results
+// Run runs scenarios. What could not be measured, since a peer is not there,
+// is in the results as missing; a program that fails is an error. Results
 // until then are returned with it.
 func Run(ctx context.Context, scenarios []Scenario, o Options) (results []Result, err error) {
 	dir, err := os.MkdirTemp(o.Dir, "slipway-bench-*")
@@ -61,12 +60,6 @@ func Run(ctx context.Context, scenarios []Scenario, o Options) (results []Result
 	if b.Log == nil {
 		b.Log = func(string) {}
 	}
-	home := &slipwayMachine{path: o.Slipway, home: filepath.Join(dir, "help")}
-	help, err := run(ctx, command{argv: []string{o.Slipway, "build", "--help"}, env: home.env()})
-	if err != nil {
-		return nil, err
-	}
-	b.help = help
 	for _, s := range scenarios {
 		for i, shape := range s.Shapes {
 			start := time.Now()
@@ -98,18 +91,14 @@ func usedLater(shape Shape, s Scenario, i int, scenarios []Scenario) bool {
 type bench struct {
 	Options
 	dir    string
-	help   string // of `slipway build`
 	worlds map[Shape]*world
 	fresh  int // directories of machines and registries
 }
 
 // missing says why a side cannot be run, "" when it can.
 func (b *bench) missing(side Side) string {
-	switch {
-	case side.Tool == Bake && (b.Buildx == "" || b.Buildkitd == ""), side.Tool == Buildx && b.Buildx == "":
+	if side.Tool == Bake && (b.Buildx == "" || b.Buildkitd == "") || side.Tool == Buildx && b.Buildx == "" {
 		return b.NoPeer
-	case side.Needs != "" && !strings.Contains(b.help, "--"+side.Needs+" "):
-		return "slipway has no --" + side.Needs
 	}
 	return ""
 }
@@ -125,9 +114,6 @@ func (b *bench) scenario(ctx context.Context, s Scenario, shape Shape) ([]Result
 			sides = append(sides, i)
 		}
 		results = append(results, r)
-	}
-	if len(sides) == 0 || results[0].Missing != "" {
-		return results, nil // a peer alone says nothing
 	}
 	w, err := b.world(ctx, shape)
 	if err == nil && s.Seeded {

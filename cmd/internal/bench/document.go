@@ -54,28 +54,29 @@ func Header(ctx context.Context, o Options, command string) (string, error) {
 	}
 	fmt.Fprintf(&b, "- Machine: %d cores (%s), %s of memory, Linux %s (%s); BuildKit's state and the registry's on %s.\n",
 		runtime.NumCPU(), processor(), size(memory), strings.TrimSpace(string(kernel)), runtime.GOARCH, filesystem(os.TempDir()))
-	slipway, err := run(ctx, command_(o.Slipway, "version"))
+	slipway, err := run(ctx, plainly(o.Slipway, "version"))
 	if err != nil {
 		return "", err
 	}
-	git, err := run(ctx, command_("git", "version"))
+	git, err := run(ctx, plainly("git", "version"))
 	if err != nil {
 		return "", err
 	}
 	fmt.Fprintf(&b, "- Slipway %s, %s, %s; the registry is %s.\n", strings.TrimSpace(slipway), runtime.Version(), strings.TrimSpace(git),
 		module("", "github.com/distribution/distribution/v3"))
-	if o.NoPeer != "" {
+	switch {
+	case o.NoPeer != "":
 		fmt.Fprintf(&b, "- Peers: none, %s.\n", o.NoPeer)
-	} else {
-		fmt.Fprintf(&b, "- Peers: %s with %s; no attestations, no traces.\n",
+	case o.Buildx != "":
+		fmt.Fprintf(&b, "- Peers: %s with %s; no attestations, no traces. werf is not measured.\n",
 			module(o.Buildx, "github.com/docker/buildx"), module(o.Buildkitd, "github.com/moby/buildkit"))
 	}
-	b.WriteString("- werf is not among them: it cannot be installed as a Go module.\n")
 	fmt.Fprintf(&b, "- Command: `%s`.\n", command)
 	return b.String(), nil
 }
 
-func command_(argv ...string) command {
+// plainly is a command that needs nothing of the environment.
+func plainly(argv ...string) command {
 	return command{argv: argv, env: append(baseEnv(), "HOME="+os.TempDir())}
 }
 

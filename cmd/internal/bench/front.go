@@ -152,8 +152,10 @@ func (c countedConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Write counts first: who has its answer finds it counted.
 func (c countedConn) Write(p []byte) (int, error) {
+	c.f.out.Add(int64(len(p)))
 	n, err := c.Conn.Write(p)
-	c.f.out.Add(int64(n))
+	c.f.out.Add(int64(n - len(p)))
 	return n, err
 }

@@ -70,8 +70,6 @@ type Side struct {
 	// Fresh is a new machine for each run; else one has been kept since the commit
 	// was built.
 	Fresh bool
-	// Needs is a flag of `slipway build` without which there is nothing to measure.
-	Needs string
 }
 
 // Tool says how a side is run.
@@ -212,7 +210,7 @@ var changes = []Scenario{{
 	About:  "One file of one image is another in each run's commit.",
 	Shapes: plain(20, 100), Runs: 3, Change: OneFile,
 	Sides: []Side{
-		{Name: "slipway", Args: build, Fresh: true, Needs: "cache"},
+		{Name: "slipway", Args: build, Fresh: true},
 		{Name: "bake", Tool: Bake, Cache: true, Fresh: true},
 	},
 	Targets:  []Target{{Ratio: 0.5}, {Ratio: 0.3}},
@@ -222,7 +220,7 @@ var changes = []Scenario{{
 	About:  "Each image has a RUN that is dear, then a COPY of what changes, then a RUN over it. *RUNs* is how many were run: one is right.",
 	Shapes: []Shape{{Images: 10, Files: 200, Layered: true}}, Runs: 5, Change: OneFile,
 	Sides: []Side{
-		{Name: "slipway", Args: build, Fresh: true, Needs: "cache"},
+		{Name: "slipway", Args: build, Fresh: true},
 		{Name: "bake", Tool: Bake, Cache: true, Fresh: true},
 	},
 	Estimate: seconds(60),
@@ -231,7 +229,7 @@ var changes = []Scenario{{
 	About:  "Into an empty registry, on a fresh machine; *bake* is what bare BuildKit takes for the same Dockerfiles, its daemon already started.",
 	Shapes: plain(20, 100), Runs: 3, Empty: true,
 	Sides: []Side{
-		{Name: "slipway", Args: []string{"build", "--cache", "off"}, Fresh: true, Needs: "cache"},
+		{Name: "slipway", Args: []string{"build", "--cache", "off"}, Fresh: true},
 		{Name: "bake", Tool: Bake, Fresh: true},
 	},
 	Targets:  []Target{{Ratio: 1.1}, {Ratio: 1.1}},
@@ -240,7 +238,7 @@ var changes = []Scenario{{
 	Name: "first-cache", Title: "First build, the layer cache exported to the registry",
 	Shapes: plain(20), Runs: 3, Empty: true,
 	Sides: []Side{
-		{Name: "slipway", Args: build, Fresh: true, Needs: "cache"},
+		{Name: "slipway", Args: build, Fresh: true},
 		{Name: "bake", Tool: Bake, Cache: true, Fresh: true},
 	},
 	Estimate: seconds(40),

@@ -27,10 +27,13 @@ func WriteTables(scenarios []Scenario, results []Result) string {
 
 func (s Scenario) table(b *strings.Builder, results []Result) {
 	find := func(shape Shape, side Side) (Result, bool) { return s.find(results, shape, side) }
-	columns := []string{"repository", "", "wall: median (min – max)", "ratio", "CPU", "memory", "requests (writes)", "sent", "received"}
+	columns := []string{"repository", "", "wall: median (min – max)", "CPU", "memory", "requests (writes)", "sent", "received"}
 	layered := slices.ContainsFunc(s.Shapes, func(shape Shape) bool { return shape.Layered })
 	if layered {
 		columns = append(columns, "RUNs")
+	}
+	if len(s.Sides) > 1 {
+		columns = append(columns, "ratio")
 	}
 	if len(s.Targets) > 0 {
 		columns = append(columns, "target")
@@ -50,7 +53,10 @@ func (s Scenario) table(b *strings.Builder, results []Result) {
 			case r.Missing != "":
 				cells = append(cells, "missing: "+r.Missing)
 			default:
-				cells = append(cells, r.cells(judged, k > 0, layered)...)
+				cells = append(cells, r.cells(layered)...)
+				if k > 0 {
+					cells = append(cells, r.ratio(judged))
+				}
 			}
 			for len(cells) < len(columns) {
 				cells = append(cells, "")
@@ -79,20 +85,13 @@ func (s Scenario) find(results []Result, shape Shape, side Side) (Result, bool) 
 	return results[i], true
 }
 
-// cells are the medians of a row. The ratio stands in the peer's row: how many
-// times what the judged side takes.
-func (r Result) cells(judged Result, peer, layered bool) []string {
+// cells are the medians of a row.
+func (r Result) cells(layered bool) []string {
 	walls := values(r, wall)
-	low, high := slices.Min(walls), slices.Max(walls)
-	ratio := ""
-	if peer && len(judged.Samples) > 0 {
-		ratio = fmt.Sprintf("%.1f ×", float64(median(r, wall))/float64(median(judged, wall)))
-	}
-	requests, writes := median(r, func(s Sample) int { return s.Total() }), median(r, func(s Sample) int { return s.Writes() })
 	cells := []string{
-		fmt.Sprintf("%s (%s – %s)", duration(median(r, wall)), duration(low), duration(high)), ratio,
+		fmt.Sprintf("%s (%s – %s)", duration(median(r, wall)), duration(slices.Min(walls)), duration(slices.Max(walls))),
 		duration(median(r, func(s Sample) time.Duration { return s.CPU })), size(median(r, rss)),
-		fmt.Sprintf("%s (%s)", thousands(requests), thousands(writes)),
+		fmt.Sprintf("%s (%s)", thousands(median(r, requests)), thousands(median(r, writes))),
 		size(median(r, func(s Sample) int64 { return s.In })), size(median(r, func(s Sample) int64 { return s.Out })),
 	}
 	if layered {
@@ -101,8 +100,28 @@ func (r Result) cells(judged Result, peer, layered bool) []string {
 	return cells
 }
 
+// ratio is how many times what the judged side takes.
+func (r Result) ratio(judged Result) string {
+	if len(judged.Samples) == 0 {
+		return ""
+	}
+	text := "time " + times(r, judged, wall)
+	if median(judged, requests) > 0 {
+		text += fmt.Sprintf(", requests %s, bytes %s", times(r, judged, requests), times(r, judged, traffic))
+	}
+	return text
+}
+
 func wall(s Sample) time.Duration { return s.Wall }
 func rss(s Sample) int64          { return s.RSS }
+func requests(s Sample) int       { return s.Total() }
+func writes(s Sample) int         { return s.Writes() }
+func traffic(s Sample) int64      { return s.In + s.Out }
+
+// times is how many times the median of b that of a is.
+func times[T int | int64 | time.Duration](a, b Result, of func(Sample) T) string {
+	return fmt.Sprintf("%.1f ×", float64(median(a, of))/float64(median(b, of)))
+}
 
 // verdict says what the target is and which part of it is missed.
 func (t Target) verdict(r, peer, base Result) string {
@@ -128,10 +147,10 @@ func (t Target) verdict(r, peer, base Result) string {
 		part(has && median(r, rss) > t.RSS, "≤ %s", size(t.RSS))
 	}
 	if t.Requests > 0 {
-		part(has && median(r, func(s Sample) int { return s.Total() }) > t.Requests, "≤ %s requests", thousands(t.Requests))
+		part(has && median(r, requests) > t.Requests, "≤ %s requests", thousands(t.Requests))
 	}
 	if t.ReadOnly {
-		part(has && slices.Max(values(r, func(s Sample) int { return s.Writes() })) > 0, "no writes")
+		part(has && slices.Max(values(r, writes)) > 0, "no writes")
 	}
 	return strings.Join(parts, ", ")
 }

@@ -2,6 +2,8 @@ package pipeline
 
 import (
 	"context"
+	"encoding/json"
+	"slices"
 	"sync"
 
 	"slipway/oci"
@@ -43,4 +45,17 @@ func (b *bases) ResolveImage(ctx context.Context, name string, platform ocispec.
 		return "", nil, err
 	}
 	return v.(base).digest, v.(base).config, nil
+}
+
+// layers are the diff ids of the layers of all bases that have been resolved.
+func (b *bases) layers() (ids []digest.Digest) {
+	b.known.Range(func(_, v any) bool {
+		var image ocispec.Image
+		if json.Unmarshal(v.(base).config, &image) == nil { // BuildKit has read it
+			ids = append(ids, image.RootFS.DiffIDs...)
+		}
+		return true
+	})
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }

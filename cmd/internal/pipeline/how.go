@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -61,12 +62,39 @@ func checkHow(o Options) error {
 	if !slices.Contains([]string{"", "default", "none", "host"}, o.Network) {
 		return &diag.Diagnostic{Message: fmt.Sprintf("--backend-network %q is not known", o.Network), Advice: "it can be default, none or host"}
 	}
+	for _, what := range o.Allow {
+		if !slices.Contains([]string{AllowHostNetwork, AllowInsecure}, what) {
+			return &diag.Diagnostic{Message: fmt.Sprintf("--allow %q is not known", what), Advice: "it can be " + AllowHostNetwork + " or " + AllowInsecure}
+		}
+	}
 	for _, key := range o.SSHKeys {
 		if _, err := os.Stat(key); err != nil {
 			return &diag.Diagnostic{Message: fmt.Sprintf("--ssh-key: %v", err), Advice: "name a file with a private key"}
 		}
 	}
 	return nil
+}
+
+// Values of Options.CacheMounts.
+const (
+	LocalCacheMounts = "local"
+	NoCacheMounts    = "off"
+)
+
+// cacheMountsOf is the directory that the option means, if it means one.
+func cacheMountsOf(value string) (string, error) {
+	switch {
+	case value == "" || value == LocalCacheMounts:
+		return "", nil
+	case value == NoCacheMounts:
+		return value, nil
+	case !strings.ContainsRune(value, filepath.Separator):
+		return "", &diag.Diagnostic{
+			Message: fmt.Sprintf("--cache-mounts %q is not known", value),
+			Advice:  fmt.Sprintf("it can be local, off or a directory; write .%c%s for one in the current directory", filepath.Separator, value),
+		}
+	}
+	return filepath.Abs(value)
 }
 
 // secret reads one secret from where werf.yaml says. Its errors never hold it.

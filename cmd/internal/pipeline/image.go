@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"slipway/engine"
 	"slipway/oci"
@@ -54,7 +55,17 @@ func (r *run) build(image *planner.Image, b *planner.Build) *engine.Node {
 		recipe := func(ctx context.Context, made []stages.Image) (stages.Build, error) {
 			return r.solvable(ctx, image, b, made)
 		}
-		return &engine.Node{ID: id, Kind: "build", Needs: needs, Stage: stages.NewBuild(r.repo, b.Key, recipe, lockedSolver{r.solver, b.Recipe.Remotes}, r.turns)}
+		stage := stages.NewBuild(r.repo, b.Key, recipe, lockedSolver{r.solver, b.Recipe.Remotes}, r.turns)
+		if r.cache != nil {
+			stage.Built = func(ctx context.Context, build stages.Build) {
+				r.cache.store(ctx, image, b, strings.TrimPrefix(id, "build "), build)
+			}
+		}
+		node := &engine.Node{ID: id, Kind: "build", Needs: needs, Stage: stage}
+		if len(r.others) > 0 {
+			node.Stage = &stages.Secondary{BuildStage: stage, Sources: r.others, Copies: r.copies}
+		}
+		return node
 	})
 }
 
@@ -116,6 +127,10 @@ func (r *run) solvable(ctx context.Context, image *planner.Image, b *planner.Bui
 		}
 	}
 	out.Definition, out.Config, out.BaseConfig, out.Contexts = s.Definition, s.Config, s.BaseConfig, s.Contexts
+	out.CacheFrom = r.cache.from(ctx, image, b)
+	if err := r.admit(&out); err != nil {
+		return stages.Build{}, err
+	}
 	return out, nil
 }
 

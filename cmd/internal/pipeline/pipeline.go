@@ -6,12 +6,14 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 
 	"slipway/engine"
@@ -19,6 +21,7 @@ import (
 	"slipway/planner"
 	"slipway/planner/diag"
 	"slipway/stages"
+	"slipway/stages/buildkit/state"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -31,7 +34,11 @@ type Options struct {
 	// FinalRepo is where final images are used from: they are copied there. "" is
 	// Repo.
 	FinalRepo string
-	Registry  oci.Options
+	// SecondaryRepos may have images, too: what is found there is copied to Repo and
+	// not built. They are only read.
+	SecondaryRepos []string
+	Cache          CacheOptions
+	Registry       oci.Options
 	// Parallel is how many builds run at once; 0 means DefaultParallel.
 	Parallel int
 	// RequireBuilt makes a missing image an error instead of a build.
@@ -43,13 +50,21 @@ type Options struct {
 	// SSHKeys are files of private keys that RUNs may use as the ssh agent named
 	// default.
 	SSHKeys []string
+	// CacheMounts is where the cache mounts of RUNs are kept: "" or LocalCacheMounts
+	// is BuildKit's state, NoCacheMounts nowhere, all else a directory.
+	CacheMounts string
+	// Allow is what RUNs may do beside what is harmless: AllowHostNetwork,
+	// AllowInsecure.
+	Allow []string
 	// Builders are addresses of BuildKits that build instead of this machine, see
 	// remote.ParseAddress.
 	Builders []string
 	// StateDir is where layouts and BuildKit's state are; "" is the XDG state
 	// directory.
 	StateDir string
-	Sinks    []engine.Sink
+	// LocalCacheLimit is how much BuildKit's state on this machine may take.
+	LocalCacheLimit state.Limit
+	Sinks           []engine.Sink
 }
 
 // DefaultParallel is the reference's default of --parallel-tasks-limit.
@@ -62,7 +77,9 @@ type run struct {
 	session *oci.Session
 	bases   *bases
 	repo    oci.Repository
-	final   oci.Repository // nil if images are used from repo
+	final   oci.Repository   // nil if images are used from repo
+	others  []oci.Repository // that may have images, too
+	cache   *layers          // nil if there is none
 	solver  solver
 	turns   *stages.Turns // nil where nothing is built
 	copies  *semaphore.Weighted
@@ -89,6 +106,9 @@ func open(ctx context.Context, o Options) (*run, error) {
 	if err != nil {
 		return nil, &diag.Diagnostic{Message: err.Error()}
 	}
+	if o.CacheMounts, err = cacheMountsOf(o.CacheMounts); err != nil {
+		return nil, err
+	}
 	if err := checkHow(o); err != nil {
 		return nil, err
 	}
@@ -108,6 +128,7 @@ func open(ctx context.Context, o Options) (*run, error) {
 	if ref, err := oci.ParseReference(o.Repo); err == nil && !ref.IsLayout() {
 		o.Project.RepoName = ref.Name()
 	}
+	o.Sinks = []engine.Sink{&serial{sinks: o.Sinks}}
 	plan, err := planner.Load(ctx, o.Project)
 	if err != nil {
 		return nil, err
@@ -119,12 +140,21 @@ func open(ctx context.Context, o Options) (*run, error) {
 	r.barrier = &engine.Node{ID: "barrier", Stage: stages.Barrier{}}
 	r.solver = builders
 	if !o.RequireBuilt {
-		r.turns = stages.NewTurns(filepath.Join(o.StateDir, "locks"))
+		r.turns = turns(o.StateDir)
 	}
 	if r.repo, err = r.repository("--repo", o.Repo); err == nil && o.FinalRepo != "" {
 		if r.final, err = r.repository("--final-repo", o.FinalRepo); r.final == r.repo {
 			r.final = nil
 		}
+	}
+	for _, name := range o.SecondaryRepos {
+		repo, openErr := r.repository("--secondary-repo", name)
+		if err = cmp.Or(err, openErr); openErr == nil && repo != r.repo && !slices.Contains(r.others, repo) {
+			r.others = append(r.others, repo)
+		}
+	}
+	if err == nil {
+		r.cache, err = newLayers(r)
 	}
 	if err == nil {
 		err = r.prepareReport()
@@ -188,6 +218,7 @@ func (r *run) execute(ctx context.Context, goals []*engine.Node) (*Report, error
 	if err == nil && save {
 		err = r.saveReport(ctx, report)
 	}
+	r.cache.wait()
 	return &Report{Report: report, Requests: r.session.Requests()}, err
 }
 

@@ -165,7 +165,8 @@ func (w *reportWriter) image(ctx context.Context, image *planner.Image) (imageRe
 			c.Size += layer.Size
 		}
 		var took time.Duration
-		if n := w.nodes[w.run.build(image, b)]; n.Status == engine.StatusRan {
+		n := w.nodes[w.run.build(image, b)]
+		if built, ok := n.Result.(stages.Image); ok && n.Status == engine.StatusRan && !built.Copied() {
 			c.Rebuilt, took = true, n.Duration
 		}
 		c.BuildTime = seconds(took)

@@ -22,7 +22,10 @@ type solver interface {
 // BuildKit. Nothing is started or connected to before the first build.
 func solverOf(o Options, session *oci.Session) (solver, error) {
 	if len(o.Builders) == 0 {
-		return newSolver(o.StateDir, session), nil
+		return newSolver(o, session), nil
+	}
+	if o.CacheMounts != "" {
+		return nil, &diag.Diagnostic{Message: "--cache-mounts is for this machine's BuildKit, and a builder is given, which keeps its caches itself", Advice: "leave one of them out"}
 	}
 	options := remote.Options{Credentials: session.Credential}
 	taken := map[string]bool{}

@@ -8,12 +8,17 @@ import (
 
 	"slipway/oci"
 	"slipway/stages"
+	"slipway/stages/buildkit/state"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // newSolver has nothing to build with: BuildKit runs on Linux.
-func newSolver(string, *oci.Session) solver { return noSolver{} }
+func newSolver(Options, *oci.Session) solver { return noSolver{} }
+
+func prune(context.Context, string, state.Keep) (state.Collected, error) {
+	return state.Collected{}, nil
+}
 
 type noSolver struct{}
 

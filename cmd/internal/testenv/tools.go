@@ -21,15 +21,16 @@ var hints = map[string]string{
 	"npm":      "install Node.js with npm (https://nodejs.org)",
 	"apt-get":  "this needs Debian or a system made from it",
 	"dpkg-deb": "apt-get install dpkg",
+	"unshare":  "apt-get install util-linux",
 
 	"qemu-aarch64-static": "apt-get install qemu-user-static",
 }
 
 // goTools are the modules of the tools that Go builds.
-var goTools = map[string]string{"helm": ".", "crane": ".", "oras": ".ci/tools", "buildkitd": ".ci/tools"}
+var goTools = map[string]string{"helm": ".", "crane": ".", "oras": ".ci/tools", "buildkitd": ".ci/tools", "buildctl": ".ci/tools"}
 
 // Tool returns the path of a tool. helm and crane are the versions of go.mod, oras
-// and buildkitd those of .ci/tools/go.mod, built on first use into Go's build cache;
+// and BuildKit's those of .ci/tools/go.mod, built on first use into Go's build cache;
 // the others are the machine's.
 func Tool(t testing.TB, name string) string {
 	t.Helper()

@@ -46,6 +46,8 @@ type Options struct {
 	Snapshotter string
 	// Session says how registries are reached: mirrors, plain HTTP, credentials.
 	Session *oci.Session
+	// CacheMounts is as worker.Options have it.
+	CacheMounts string
 }
 
 // Solver is a stages.Solver that starts BuildKit on the first Solve. Close it.
@@ -185,8 +187,8 @@ func (d *daemon) solve(ctx context.Context, b stages.Build, runs []ocispec.Platf
 }
 
 // closePatience is how long BuildKit may take to end: containers that have been
-// killed may take a while to be gone.
-const closePatience = 15 * time.Second
+// killed may take a while to be gone, and so may large layers that are collected.
+const closePatience = time.Minute
 
 func (d *daemon) close() error {
 	return errors.Join(d.client.Close(), d.process.Close(closePatience))
@@ -215,7 +217,7 @@ func startDaemon(ctx context.Context, opts Options, runtime string) (*daemon, er
 	}
 	logrus.SetOutput(io.Discard) // BuildKit's client has nothing to say to the user's screen
 	var answer worker.Started
-	p, err := host.Start(ctx, worker.Task, worker.Options{StateDir: dir, Owner: os.Getpid(), Limit: opts.Limit, Runtime: runtime, Snapshotter: opts.Snapshotter, Registries: opts.Session.Options()}, &answer)
+	p, err := host.Start(ctx, worker.Task, worker.Options{StateDir: dir, Owner: os.Getpid(), Limit: opts.Limit, Runtime: runtime, Snapshotter: opts.Snapshotter, Registries: opts.Session.Options(), CacheMounts: opts.CacheMounts}, &answer)
 	if err != nil {
 		return nil, err
 	}

@@ -30,6 +30,7 @@ type daemon struct {
 	line        *line
 	tls         credentials.TransportCredentials // nil: as the line is
 	client      *client.Client                   // nil before connect
+	run         func(context.Context, *client.Client, stages.Build, buildkit.Credentials) (ocispec.Descriptor, error)
 
 	// A builder that says nothing for so long is lost; it is asked so often. What
 	// is asked takes it no time, however busy it is.
@@ -46,7 +47,7 @@ func newDaemon(a Address, creds buildkit.Credentials) (*daemon, error) {
 		return nil, err
 	}
 	return &daemon{
-		address: a, credentials: creds, line: &line{dial: dial}, tls: transport,
+		address: a, credentials: creds, line: &line{dial: dial}, tls: transport, run: buildkit.Solve,
 		patience: 30 * time.Second, interval: 10 * time.Second,
 	}, nil
 }
@@ -109,7 +110,7 @@ func (d *daemon) solve(ctx context.Context, b stages.Build) (ocispec.Descriptor,
 	solving, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go d.watch(solving, cancel)
-	desc, err := buildkit.Solve(solving, d.client, b, d.credentials)
+	desc, err := d.run(solving, d.client, b, d.credentials)
 	if err == nil {
 		return desc, nil
 	}
@@ -171,7 +172,7 @@ func (d *daemon) reason(err error) error {
 		return errors.New("TLS: " + strings.TrimSuffix(handshake, `"`))
 	}
 	// What the line met is what gRPC wraps.
-	if _, cause := d.line.read(); cause != nil {
+	if cause := d.line.last(); cause != nil {
 		return cause
 	}
 	return errors.New(message)

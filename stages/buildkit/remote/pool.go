@@ -38,6 +38,8 @@ type pool struct {
 	connecting sync.Mutex // held while connecting
 	connected  bool
 
+	built sync.Map // *llb.Definition -> *member: see store
+
 	mu      sync.Mutex
 	changed chan struct{} // closed when a place gets free or a builder is lost
 }
@@ -64,6 +66,9 @@ func (p *pool) add(name string, limit int, b builder) {
 const maxLost = 3
 
 func (p *pool) solve(ctx context.Context, b stages.Build) (ocispec.Descriptor, error) {
+	if b.CacheTo != nil {
+		return p.store(ctx, b)
+	}
 	wants, err := wantsOf(b)
 	if err != nil {
 		return ocispec.Descriptor{}, err
@@ -83,6 +88,7 @@ func (p *pool) solve(ctx context.Context, b stages.Build) (ocispec.Descriptor, e
 		var end *lostError
 		if !errors.As(err, &end) || ctx.Err() != nil {
 			p.release(m, nil)
+			p.built.Store(b.Definition, m)
 			return desc, err
 		}
 		if p.release(m, fmt.Errorf("lost while it built %s: %w", b.Name, end)) {
@@ -92,6 +98,16 @@ func (p *pool) solve(ctx context.Context, b stages.Build) (ocispec.Descriptor, e
 			return ocispec.Descriptor{}, fmt.Errorf("building %s: %d builders were lost while they built it, and no more are risked:%s", b.Name, lost, p.describe())
 		}
 	}
+}
+
+// store stores the layer cache of a build that has been run, on the builder that
+// ran it: any other would have to run it again. It takes no place from builds.
+func (p *pool) store(ctx context.Context, b stages.Build) (ocispec.Descriptor, error) {
+	m, ok := p.built.Load(b.Definition)
+	if !ok {
+		return ocispec.Descriptor{}, fmt.Errorf("storing the layer cache of %s: no builder has built it", b.Name)
+	}
+	return m.(*member).solve(ctx, b)
 }
 
 // connect connects to all builders at once, the first time. Those that cannot be

@@ -386,3 +386,36 @@ func (n *notes) Event(e engine.Event) {
 		*n = append(*n, e.Text)
 	}
 }
+
+// A layer cache is stored where its build was run, however busy that is: any other
+// builder would have to run it again. If that is lost, there is no cache.
+func TestPoolStoresCachesWhereTheyAre(t *testing.T) {
+	fakes := []*fake{{}, {}, {}}
+	p := poolOf(1, fakes...)
+	b := build(t, "Dockerfile", "a")
+	if _, err := p.solve(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	at := slices.IndexFunc(fakes, func(f *fake) bool { return len(f.built) > 0 })
+	whereTo(t, p, b) // takes its only place
+	b.CacheTo = &stages.CacheTo{}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, err := p.solve(ctx, b); err != nil || len(fakes[at].built) != 2 {
+		t.Errorf("%v: %d was given %v", err, at, fakes[at].built)
+	}
+	fakes[at].does = lost
+	if _, err := p.solve(ctx, b); err == nil {
+		t.Error("a lost builder has stored a cache")
+	}
+	other := build(t, "never built", "a")
+	other.CacheTo = b.CacheTo
+	if _, err := p.solve(ctx, other); err == nil {
+		t.Error("the cache of nothing was stored")
+	}
+	for i, f := range fakes {
+		if i != at && len(f.built) > 0 {
+			t.Errorf("builder %d was given %v", i, f.built)
+		}
+	}
+}

@@ -14,7 +14,7 @@ import (
 )
 
 // Cache is BuildKit's cache in a slot that is in use: its worker, or what speaks
-// for it.
+// for it. Prune without a rule deletes what no record refers to.
 type Cache interface {
 	DiskUsage(ctx context.Context, info client.DiskUsageInfo) ([]*client.UsageInfo, error)
 	Prune(ctx context.Context, freed chan client.UsageInfo, rules ...client.PruneInfo) error
@@ -119,6 +119,13 @@ func (c *collection) others(dir, own string, size int64) error {
 // has something to free.
 const spare = 10
 
+// What the own cache is made smaller by at a time: a part of what is too much, but
+// not less than this many bytes.
+const (
+	steps   = 16
+	minStep = 64 << 20
+)
+
 // own makes the store's own cache smaller and writes down its size.
 func (c *collection) own(s *Store, cache Cache, size int64) error {
 	var rules []client.PruneInfo
@@ -129,12 +136,28 @@ func (c *collection) own(s *Store, cache Cache, size int64) error {
 		rules = append(rules, client.PruneInfo{All: true, KeepDuration: c.keep.OlderThan})
 	}
 	if excess := c.After - c.Limit; excess > 0 {
-		rules = append(rules, client.PruneInfo{All: true, MaxUsedSpace: max(1, size-excess-c.Limit/spare)})
+		// In steps, since BuildKit deletes files without looking at the time.
+		excess += c.Limit / spare
+		step := max(excess/steps, minStep)
+		for keep := size - step; keep > size-excess; keep -= step {
+			rules = append(rules, client.PruneInfo{All: true, MaxUsedSpace: max(1, keep)})
+		}
+		rules = append(rules, client.PruneInfo{All: true, MaxUsedSpace: max(1, size-excess)})
 	}
-	if len(rules) > 0 || s.dirty { // a killed run left what no rule knows
-		if err := cache.Prune(c.ctx, discard(c.ctx), rules...); err != nil && c.ctx.Err() == nil {
+	if s.dirty {
+		if err := cache.Prune(c.ctx, nil); err != nil && c.ctx.Err() == nil {
+			return fmt.Errorf("clearing away what a killed run has left: %w", err)
+		}
+	}
+	for _, rule := range rules {
+		if c.ctx.Err() != nil {
+			break
+		}
+		if err := cache.Prune(c.ctx, nil, rule); err != nil && c.ctx.Err() == nil {
 			return fmt.Errorf("collecting the state of builds: %w", err)
 		}
+	}
+	if len(rules) > 0 {
 		now, err := used(context.WithoutCancel(c.ctx), cache)
 		if err != nil {
 			return err
@@ -143,21 +166,6 @@ func (c *collection) own(s *Store, cache Cache, size int64) error {
 		size = now
 	}
 	return os.WriteFile(filepath.Join(s.path, sizeName), []byte(strconv.FormatInt(size, 10)), 0o600)
-}
-
-// discard is a channel that swallows what is sent until ctx ends.
-func discard(ctx context.Context) chan client.UsageInfo {
-	freed := make(chan client.UsageInfo)
-	go func() {
-		for {
-			select {
-			case <-freed:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return freed
 }
 
 // used is what a cache takes, in bytes.

@@ -25,10 +25,9 @@ func (c *fakeCache) DiskUsage(context.Context, client.DiskUsageInfo) ([]*client.
 	return []*client.UsageInfo{{Size: c.size - c.size/2}, {Size: c.size / 2}}, nil
 }
 
-func (c *fakeCache) Prune(_ context.Context, freed chan client.UsageInfo, rules ...client.PruneInfo) error {
-	c.rules, c.pruned = rules, true
+func (c *fakeCache) Prune(_ context.Context, _ chan client.UsageInfo, rules ...client.PruneInfo) error {
+	c.rules, c.pruned = append(c.rules, rules...), c.pruned || len(rules) == 0
 	for _, r := range rules {
-		freed <- client.UsageInfo{}
 		if r.KeepDuration == 0 {
 			c.size = min(c.size, r.MaxUsedSpace)
 		}

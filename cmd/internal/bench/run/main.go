@@ -71,14 +71,13 @@ func mainErr(ctx context.Context, args []string) error {
 		return err
 	}
 	switch {
-	case f.scale:
-		o.NoPeer = "none is compared"
+	case f.scale: // there is nothing to compare
 	case f.noPeers:
 		o.NoPeer = "left out by -no-peers"
 	default:
 		peers(ctx, &o)
 	}
-	header, err := bench.Header(ctx, o, strings.Join(append([]string{"go run ./cmd/internal/bench/run"}, args...), " "))
+	header, err := bench.Header(ctx, o, command(args))
 	if err != nil {
 		return err
 	}
@@ -95,6 +94,18 @@ func mainErr(ctx context.Context, args []string) error {
 		}
 	}
 	return f.report(header, scenarios, results)
+}
+
+// command is how to do the same again.
+func command(args []string) string {
+	text := "go run ./cmd/internal/bench/run"
+	for _, arg := range args {
+		if strings.ContainsAny(arg, " ()|$*?[]\\") {
+			arg = "'" + arg + "'"
+		}
+		text += " " + arg
+	}
+	return text
 }
 
 // all are the scenarios that flags speak of.
@@ -194,22 +205,22 @@ func version(ctx context.Context) string {
 }
 
 // peers finds buildx and buildkitd in PATH, or has Go build those of
-// .ci/bench/go.mod.
+// .ci/bench/go.mod and .ci/tools/go.mod.
 func peers(ctx context.Context, o *bench.Options) {
-	find := func(name string) (string, error) {
+	find := func(name, module string) (string, error) {
 		if path, err := exec.LookPath(name); err == nil {
 			return path, nil
 		}
 		// "-n" builds a tool and prints where it is.
-		cmd := exec.CommandContext(ctx, "go", "-C", ".ci/bench", "tool", "-n", name)
+		cmd := exec.CommandContext(ctx, "go", "-C", module, "tool", "-n", name)
 		cmd.Stderr = os.Stderr
 		out, err := cmd.Output()
 		return strings.TrimSpace(string(out)), err
 	}
 	o.Log("building the peers, where they are not in PATH")
 	var errx, errd error
-	o.Buildx, errx = find("buildx")
-	o.Buildkitd, errd = find("buildkitd")
+	o.Buildx, errx = find("buildx", ".ci/bench")
+	o.Buildkitd, errd = find("buildkitd", ".ci/tools")
 	if err := errors.Join(errx, errd); err != nil {
 		o.NoPeer = "buildx and buildkitd are not in PATH and cannot be built"
 		o.Buildx, o.Buildkitd = "", ""

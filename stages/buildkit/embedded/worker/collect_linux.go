@@ -12,6 +12,7 @@ import (
 	"slipway/stages/buildkit/host"
 	"slipway/stages/buildkit/state"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/solver"
 	"github.com/moby/buildkit/worker/base"
@@ -26,6 +27,13 @@ type layers struct {
 }
 
 func (l *layers) Prune(ctx context.Context, freed chan client.UsageInfo, rules ...client.PruneInfo) error {
+	if len(rules) == 0 {
+		// The snapshotter looks for directories that are nobody's when it has removed
+		// a snapshot: this one, which nobody refers to.
+		if err := l.Snapshotter.Prepare(ctx, "slipway-nothing", ""); err != nil && !errdefs.IsAlreadyExists(err) {
+			return err
+		}
+	}
 	err := l.Worker.Prune(ctx, freed, rules...)
 	if keys, ok := l.keys.(interface {
 		ReleaseUnreferenced(context.Context) error

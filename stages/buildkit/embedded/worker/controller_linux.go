@@ -34,7 +34,7 @@ import (
 )
 
 // newController assembles what buildkitd's main assembles, less what a run of
-// seconds has no use for: frontends, remote caches, history, traces.
+// seconds has no use for: frontends, history, traces.
 func newController(d *daemon, root string, s *oci.Session, o Options, isolation host.Isolation) (*control.Controller, error) {
 	sessions, err := session.NewManager()
 	if err != nil {
@@ -61,8 +61,12 @@ func newController(d *daemon, root string, s *oci.Session, o Options, isolation 
 	if err != nil {
 		return nil, err
 	}
+	caching, err := d.cacheMounts(root, w)
+	if err != nil {
+		return nil, err
+	}
 	workers := &worker.Controller{}
-	if err := workers.Add(w); err != nil {
+	if err := workers.Add(caching); err != nil {
 		return nil, err
 	}
 	cache, err := bboltcachestorage.NewStore(filepath.Join(root, "cache.db"))
@@ -77,18 +81,21 @@ func newController(d *daemon, root string, s *oci.Session, o Options, isolation 
 		return nil, err
 	}
 	c, err := control.NewController(control.Opt{
-		SessionManager:   sessions,
-		WorkerController: workers,
-		Frontends:        map[string]frontend.Frontend{},
-		CacheManager:     keys,
-		HistoryDB:        history,
-		CacheStore:       cache,
-		LeaseManager:     w.LeaseManager(),
-		ContentStore:     w.ContentStore(),
-		GarbageCollect:   w.GarbageCollect,
-		GracefulStop:     make(chan struct{}),
-		Entitlements:     []string{entitlements.EntitlementNetworkHost.String()}, // each build says whether it may
-		HistoryConfig:    &config.HistoryConfig{MaxEntries: new(int64)},
+		SessionManager:            sessions,
+		WorkerController:          workers,
+		ResolveCacheImporterFuncs: cacheImporters(sessions, w.ContentStore(), opt.RegistryHosts),
+		ResolveCacheExporterFuncs: cacheExporters(sessions, w.ContentStore(), opt.RegistryHosts),
+		Frontends:                 map[string]frontend.Frontend{},
+		CacheManager:              keys,
+		HistoryDB:                 history,
+		CacheStore:                cache,
+		LeaseManager:              w.LeaseManager(),
+		ContentStore:              w.ContentStore(),
+		GarbageCollect:            w.GarbageCollect,
+		GracefulStop:              make(chan struct{}),
+		// Each build says which of them it may use.
+		Entitlements:  []string{entitlements.EntitlementNetworkHost.String(), entitlements.EntitlementSecurityInsecure.String()},
+		HistoryConfig: &config.HistoryConfig{MaxEntries: new(int64)},
 	})
 	if err != nil {
 		return nil, err

@@ -17,9 +17,10 @@ func Main() { host.Main(map[string]host.Task{Task: serve, PruneTask: prune}) }
 
 // daemon is a running BuildKit.
 type daemon struct {
-	stop  []func() error // in the order of starting; run backwards
-	limit state.Limit
-	cache state.Cache
+	stop   []func() error // in the order of starting; run backwards
+	limit  state.Limit
+	caches string // Options.CacheMounts
+	cache  state.Cache
 }
 
 func (d *daemon) close() error {
@@ -36,7 +37,7 @@ func serve(w *host.Worker) (err error) {
 	if err := w.Request(&o); err != nil {
 		return err
 	}
-	d := &daemon{limit: o.Limit}
+	d := &daemon{limit: o.Limit, caches: o.CacheMounts}
 	defer func() { err = errors.Join(err, d.close()) }()
 	var answer Started
 	store, err := state.Take(context.Background(), filepath.Join(o.StateDir, state.Slots), state.Options{
@@ -47,7 +48,7 @@ func serve(w *host.Worker) (err error) {
 	}
 	root := store.Dir()
 	d.stop = append(d.stop, store.Release)
-	if err := ownIDs(root, w.Isolation); err != nil {
+	if err := ownIDs(store.Dir(), w.Isolation); err != nil {
 		return err
 	}
 	if err := redirectLogs(d, root); err != nil {

@@ -33,7 +33,14 @@ type Options struct {
 	Owner int
 	// Limit is how much all slots together may take.
 	Limit state.Limit
+	// CacheMounts is the directory that holds the cache mounts of RUNs, an absolute
+	// path; "" is BuildKit's state, NoCacheMounts nowhere: they begin empty in every
+	// run.
+	CacheMounts string
 }
+
+// NoCacheMounts is for Options.CacheMounts.
+const NoCacheMounts = "off"
 
 // Started is the answer to Options.
 type Started struct {

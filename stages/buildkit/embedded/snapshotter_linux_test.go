@@ -14,7 +14,7 @@ func TestSnapshotters(t *testing.T) {
 	state := shell("echo one >/one; mkdir /d; echo two >/d/two; ln /one /link; chown 12:34 /d; echo >/s; chmod 4711 /s").
 		Run(shellArgs("rm -r /d /one; mkdir /d; echo three >/d/three; ln -s nowhere /l")).Root()
 	var want string
-	for _, name := range []string{host.Overlay, host.FuseOverlay, host.Native} {
+	for _, name := range []string{"", host.FuseOverlay, host.Native} { // the best one first
 		k := newKitchen(t)
 		k.opts.Snapshotter = name
 		desc, err := k.Solve(t.Context(), k.build(t, state, dir))
@@ -26,7 +26,7 @@ func TestSnapshotters(t *testing.T) {
 			want = desc.Digest.String()
 		}
 		if got := desc.Digest.String(); got != want {
-			t.Errorf("%s makes %s, %s makes %s", name, got, host.Overlay, want)
+			t.Errorf("%s makes %s, the best one makes %s", name, got, want)
 		}
 	}
 }

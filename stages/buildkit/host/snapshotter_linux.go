@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"os"
 
-	fuseoverlayfs "github.com/containerd/fuse-overlayfs-snapshotter/v2"
-
 	"github.com/containerd/containerd/v2/plugins/snapshots/overlay/overlayutils"
+	fuseoverlayfs "github.com/containerd/fuse-overlayfs-snapshotter/v2"
+	"github.com/moby/sys/userns"
 )
 
 // Snapshotters, the best first: how layers are laid over each other.
@@ -19,9 +19,13 @@ const (
 // Snapshotter is the best one that works on the file system of dir, and why those
 // before it do not. It belongs into a worker process.
 func (i Isolation) Snapshotter(dir string) (name string, why []error) {
-	if err := overlayutils.Supported(dir); err == nil {
+	user := i.UserNamespace || userns.RunningInUserNS()
+	if err := overlayutils.Supported(dir); user && overlayutils.IsPathOnTmpfs(dir) {
+		// It mounts, and shows what was in a directory that was removed and made again.
+		why = append(why, fmt.Errorf("%s: %s is in memory (tmpfs), where it does not work for users: put the state on a disk with XDG_STATE_HOME", Overlay, dir))
+	} else if err == nil {
 		return Overlay, nil
-	} else if i.UserNamespace {
+	} else if user {
 		why = append(why, fmt.Errorf("%s: %w (in user namespaces it needs Linux 5.11)", Overlay, err))
 	} else {
 		why = append(why, fmt.Errorf("%s: %w", Overlay, err))

@@ -8,6 +8,9 @@ import (
 	"slipway/oci"
 	"slipway/stages/buildkit/host"
 	"slipway/stages/buildkit/state"
+
+	fscopy "github.com/tonistiigi/fsutil/copy"
+	"golang.org/x/sys/unix"
 )
 
 // Main does nothing, unless this process is a worker: then it does its work and
@@ -37,6 +40,9 @@ func serve(w *host.Worker) (err error) {
 	if err := w.Request(&o); err != nil {
 		return err
 	}
+	// BuildKit makes the files of images, whose modes are not the user's to decide.
+	unix.Umask(0)
+	fscopy.UmaskIsZero = true
 	d := &daemon{limit: o.Limit, caches: o.CacheMounts}
 	defer func() { err = errors.Join(err, d.close()) }()
 	var answer Started

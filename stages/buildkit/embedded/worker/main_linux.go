@@ -46,6 +46,10 @@ func serve(w *host.Worker) (err error) {
 	d := &daemon{limit: o.Limit, caches: o.CacheMounts}
 	defer func() { err = errors.Join(err, d.close()) }()
 	var answer Started
+	maps, err := idMaps()
+	if err != nil {
+		return err
+	}
 	store, err := state.Take(context.Background(), filepath.Join(o.StateDir, state.Slots), state.Options{
 		Owner: o.Owner, Note: func(text string) { answer.Notes = append(answer.Notes, text) },
 	})
@@ -54,7 +58,7 @@ func serve(w *host.Worker) (err error) {
 	}
 	root := store.Dir()
 	d.stop = append(d.stop, store.Release)
-	if err := ownIDs(store.Dir(), w.Isolation); err != nil {
+	if err := ownIDs(store.Dir(), maps); err != nil {
 		return err
 	}
 	if err := redirectLogs(d, root); err != nil {

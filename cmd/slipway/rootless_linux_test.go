@@ -44,6 +44,29 @@ func TestEverybodyMakesTheSameImage(t *testing.T) {
 	}
 }
 
+// The umask of the user is not in the image.
+func TestUmask(t *testing.T) {
+	t.Parallel()
+	registry := busyRegistry(t)
+	repo := testenv.GitRepo(t, map[string]string{
+		"werf.yaml":  "project: app\nconfigVersion: 1\n---\nimage: app\ndockerfile: Dockerfile\n",
+		"Dockerfile": "FROM busybox AS tools\nFROM scratch\nCOPY --from=tools /bin /bin\nWORKDIR /work/dir\nRUN mkdir made && umask >made/umask\n",
+	})
+	digests := map[string]string{}
+	for _, umask := range []string{"022", "077", "000"} {
+		cli := testenv.Slipway(t)
+		shell := *cli
+		shell.Path = testenv.Tool(t, "bash")
+		place := registry.Host + "/umask" + umask
+		shell.Run(repo.Dir, nil, "-c", "umask "+umask+` && exec "$@"`, "bash", cli.Path, "export", "--repo", place, "--tag", place+":v1",
+			"--container-registry-mirror", "http://"+registry.Host).Must(t)
+		digests[registry.Digest("umask"+umask+":v1")] = umask
+	}
+	if len(digests) != 1 {
+		t.Errorf("the same image with different umasks: %v", digests)
+	}
+}
+
 // Where a new /proc cannot be mounted, as in most containers, RUNs see the
 // processes of their user, and still none goes on.
 func TestHiddenProc(t *testing.T) {

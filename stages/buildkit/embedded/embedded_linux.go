@@ -167,6 +167,7 @@ func checkEmulation(ctx context.Context, c *client.Client, runs []ocispec.Platfo
 type daemon struct {
 	client  *client.Client
 	process *host.Process
+	run     context.Context // when it has ended, nobody waits
 }
 
 func (d *daemon) solve(ctx context.Context, b stages.Build, runs []ocispec.Platform, creds buildkit.Credentials) (ocispec.Descriptor, error) {
@@ -191,13 +192,20 @@ func (d *daemon) solve(ctx context.Context, b stages.Build, runs []ocispec.Platf
 const closePatience = time.Minute
 
 func (d *daemon) close() error {
-	return errors.Join(d.client.Close(), d.process.Close(closePatience))
+	err := d.client.Close()
+	if end := d.process.Close(d.run, closePatience); !errors.Is(end, host.ErrKilled) { // else the next run clears away
+		err = errors.Join(err, end)
+	}
+	return err
 }
 
 // explain replaces a build's error by the end of BuildKit itself, if that is what
 // stands behind it.
 func (d *daemon) explain(ctx context.Context, err error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closePatience)
+	if ctx.Err() != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, closePatience)
 	defer cancel()
 	if _, gone := d.client.Info(ctx); gone == nil {
 		return err
@@ -235,7 +243,7 @@ func startDaemon(ctx context.Context, opts Options, runtime string) (*daemon, er
 		}
 	}), client.WithGRPCDialOption(grpc.WithNoProxy()))
 	if err != nil {
-		return nil, errors.Join(err, p.Close(closePatience))
+		return nil, errors.Join(err, p.Close(ctx, closePatience))
 	}
-	return &daemon{client: c, process: p}, nil
+	return &daemon{client: c, process: p, run: ctx}, nil
 }

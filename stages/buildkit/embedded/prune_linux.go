@@ -25,5 +25,5 @@ func Prune(ctx context.Context, stateDir string, keep state.Keep) (state.Collect
 	if err != nil {
 		return collected, err
 	}
-	return collected, p.Close(closePatience)
+	return collected, p.Close(ctx, closePatience)
 }

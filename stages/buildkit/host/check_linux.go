@@ -61,7 +61,7 @@ func Inspect(ctx context.Context, stateDir string) (*Report, error) {
 	case err != nil:
 		r.add(Check{Name: "isolation", Status: Missing, Affects: "all builds", Fix: err.Error()})
 	default:
-		if err := p.Close(time.Minute); err != nil {
+		if err := p.Close(ctx, time.Minute); err != nil {
 			return nil, err
 		}
 		r.isolation(p.Isolation)

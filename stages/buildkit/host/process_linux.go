@@ -64,6 +64,7 @@ func start(ctx context.Context, isolation Isolation, task string, request, answe
 	p.cmd.ExtraFiles = []*os.File{theirs}
 	p.cmd.Stderr = &p.stderr
 	p.cmd.SysProcAttr = isolation.attributes()
+	p.cmd.WaitDelay = haste // for what it has started to let go of its stderr
 
 	started := make(chan error, 1)
 	go func() {
@@ -138,23 +139,43 @@ func (p *Process) Err() error {
 	return p.err
 }
 
-// Close closes the connection, at which the task ends, and kills the process when
-// it takes longer than patience.
-func (p *Process) Close(patience time.Duration) error {
+// ErrKilled is what Close returns when it had to kill the process.
+var ErrKilled = errors.New("a worker process did not end in time and was killed")
+
+// haste is what a process may take to end when nobody waits for it any more.
+const haste = 500 * time.Millisecond
+
+// Close closes the connection, at which the task ends. It kills the process when
+// that takes longer than patience, or goes on after ctx has ended.
+func (p *Process) Close(ctx context.Context, patience time.Duration) error {
 	p.Conn.Close()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	select {
 	case <-p.ended:
 		return p.Err()
-	case <-time.After(patience):
-		p.Kill()
-		return fmt.Errorf("a worker process did not end within %s and was killed", patience)
+	case <-ctx.Done():
 	}
+	select {
+	case <-p.ended:
+		return p.Err()
+	case <-time.After(haste):
+	}
+	p.Kill()
+	return ErrKilled
 }
 
-// Kill ends the process at once and waits until it is gone.
+// Kill ends the process, with all that it has started, and waits until it is gone.
 func (p *Process) Kill() {
 	p.Conn.Close()
-	p.cmd.Process.Kill() //nolint:errcheck // it may be gone already
+	if !p.Isolation.Processes { // the kernel ends no other with it, so it has to
+		p.cmd.Process.Signal(unix.SIGTERM) //nolint:errcheck // it may be gone already
+		select {
+		case <-p.ended:
+		case <-time.After(haste):
+		}
+	}
+	p.cmd.Process.Kill() //nolint:errcheck // so it may
 	<-p.ended
 }
 

@@ -33,5 +33,5 @@ func RemoveAll(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	return p.Close(time.Minute)
+	return p.Close(ctx, time.Minute)
 }

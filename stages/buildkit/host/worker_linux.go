@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 
@@ -68,6 +69,13 @@ func run(w *Worker, task Task) error {
 	if err == nil && !w.Isolation.Processes {
 		err = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 		defer killChildren()
+		killed := make(chan os.Signal, 1)
+		signal.Notify(killed, unix.SIGTERM) // of Process.Kill
+		go func() {
+			<-killed
+			killChildren()
+			os.Exit(1)
+		}()
 	}
 	if err == nil {
 		err = task(w)

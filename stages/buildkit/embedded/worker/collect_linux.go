@@ -70,12 +70,16 @@ func prune(w *host.Worker) (err error) {
 	}
 	d := &daemon{limit: o.Keep.Limit}
 	defer func() { err = errors.Join(err, d.close()) }()
+	maps, err := idMaps()
+	if err != nil {
+		return err
+	}
 	store, err := state.Take(ctx, dir, state.Options{Owner: o.Owner})
 	if err != nil {
 		return err
 	}
 	d.stop = append(d.stop, store.Release)
-	if err := ownIDs(store.Dir(), w.Isolation); err != nil {
+	if err := ownIDs(store.Dir(), maps); err != nil {
 		return err
 	}
 	if err := redirectLogs(d, store.Dir()); err != nil {

@@ -8,6 +8,9 @@ import (
 	"slipway/oci"
 	"slipway/stages/buildkit/host"
 	"slipway/stages/buildkit/state"
+
+	fscopy "github.com/tonistiigi/fsutil/copy"
+	"golang.org/x/sys/unix"
 )
 
 // Main does nothing, unless this process is a worker: then it does its work and
@@ -37,9 +40,16 @@ func serve(w *host.Worker) (err error) {
 	if err := w.Request(&o); err != nil {
 		return err
 	}
+	// BuildKit makes the files of images, whose modes are not the user's to decide.
+	unix.Umask(0)
+	fscopy.UmaskIsZero = true
 	d := &daemon{limit: o.Limit, caches: o.CacheMounts}
 	defer func() { err = errors.Join(err, d.close()) }()
 	var answer Started
+	maps, err := idMaps()
+	if err != nil {
+		return err
+	}
 	store, err := state.Take(context.Background(), filepath.Join(o.StateDir, state.Slots), state.Options{
 		Owner: o.Owner, Note: func(text string) { answer.Notes = append(answer.Notes, text) },
 	})
@@ -48,7 +58,7 @@ func serve(w *host.Worker) (err error) {
 	}
 	root := store.Dir()
 	d.stop = append(d.stop, store.Release)
-	if err := ownIDs(store.Dir(), w.Isolation); err != nil {
+	if err := ownIDs(store.Dir(), maps); err != nil {
 		return err
 	}
 	if err := redirectLogs(d, root); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"path"
 	"strings"
 	"sync"
 	"testing"
@@ -51,6 +52,47 @@ func TestLayerCacheIsRefused(t *testing.T) {
 			if r := testenv.Slipway(t).Run(repo.Dir, nil, args...).Must(t); len(registry.Writes()) > 0 || !strings.Contains(r.Stderr, "Nothing to do") {
 				t.Errorf("the second run: %v\n%s", registry.Writes(), r.Stderr)
 			}
+		})
+	}
+}
+
+// A cache whose layers the registry has collected is done without, and replaced.
+func TestLayerCacheIsGone(t *testing.T) {
+	steps := countSteps(t)
+	for name, second := range map[string]string{"wanted for a step": "app", "wanted for the image": "other"} {
+		t.Run(name, func(t *testing.T) {
+			var gone sync.Map
+			caches := testenv.Registry(t, testenv.Intercept(func(w http.ResponseWriter, req *http.Request) bool {
+				_, isGone := gone.Load(path.Base(req.URL.Path))
+				if isGone {
+					testenv.Refuse(w, http.StatusNotFound, "BLOB_UNKNOWN", "collected")
+				}
+				return isGone
+			}))
+			registry, repo := busyRegistry(t), staged(t, steps)
+			build := func(to string) testenv.Result {
+				t.Helper()
+				return testenv.Slipway(t).Run(repo.Dir, nil, "build", "--repo", registry.Host+"/"+to, "--cache-repo", caches.Host+"/caches",
+					"--container-registry-mirror", "http://"+registry.Host).Must(t)
+			}
+			build("app")
+			steps.expect(t, "first", "base", "build", "tools")
+			for _, layer := range layersOf(t, caches, "caches:"+caches.Tags("caches")[0]) {
+				gone.Store(layer, true)
+			}
+			if second == "app" {
+				repo.Write("file", "two")
+				repo.Commit("change")
+			}
+			if r := build(second); strings.Count(r.Stderr, "building again without layer caches: ") != 1 {
+				t.Errorf("nothing is said:\n%s", r.Stderr)
+			}
+			steps.expect(t, "without the cache", "base", "build", "tools")
+			gone.Clear()
+			repo.Write("file", "three")
+			repo.Commit("change again")
+			build("app")
+			steps.expect(t, "with the one that replaced it", "build")
 		})
 	}
 }

@@ -56,6 +56,22 @@ func TestLayerCacheIsRefused(t *testing.T) {
 	}
 }
 
+// A registry of caches that says nothing is waited for once, and not for ever.
+func TestLayerCacheIsDead(t *testing.T) {
+	t.Parallel()
+	dead := testenv.Registry(t, testenv.Intercept(func(_ http.ResponseWriter, req *http.Request) bool {
+		<-req.Context().Done()
+		return true
+	}))
+	registry, repo := shopRegistry(t), shop(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // for a run that waits for ever
+	defer cancel()
+	r := testenv.Slipway(t).RunContext(ctx, repo.Dir, nil, shopArgs(registry, "build", "--cache-repo", dead.Host+"/caches")...).Must(t)
+	if n := strings.Count(r.Stderr, "layer caches cannot be looked for in "+dead.Host+"/caches, and the run goes on without (--cache off asks for none): no answer for 10s"); n != 1 {
+		t.Errorf("%d notes, want one:\n%s", n, r.Stderr)
+	}
+}
+
 // A cache whose layers the registry has collected is done without, and replaced.
 func TestLayerCacheIsGone(t *testing.T) {
 	steps := countSteps(t)

@@ -159,16 +159,22 @@ func (l *layers) siblings(image *planner.Image) []string {
 }
 
 // known are the branches whose caches are looked for. git is asked once, and only
-// where something has to be built; if it cannot tell, CI may.
+// where something has to be built; if it cannot tell, CI may. What is to be merged
+// and is called as the branch that it is to be merged into comes from a fork: it
+// has a cache of its own.
 func (l *layers) known(ctx context.Context) []string {
 	l.asked.Do(func() {
 		o := l.options
 		current, main, _ := l.plan.Source.Branches(ctx) //nolint:errcheck // as if it knew of none
-		l.branches = []string{cmp.Or(current, o.Branch)}
+		current = cmp.Or(current, o.Branch)
 		others := []string{o.Target, cmp.Or(o.Main, main)}
 		if others[1] == "" {
 			others = append(others, "main", "master")
 		}
+		if o.Target != "" && slices.Contains(others, current) {
+			current = "merged:" + current // no branch has a colon
+		}
+		l.branches = []string{current}
 		for _, name := range others {
 			if name != "" && !slices.Contains(l.branches, name) {
 				l.branches = append(l.branches, name)

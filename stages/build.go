@@ -2,6 +2,8 @@ package stages
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"slipway/engine"
 	"slipway/oci"
@@ -58,6 +60,14 @@ func (s *BuildStage) Run(ctx context.Context, needs []engine.Result) (engine.Res
 	}
 	build.Repo = s.Repo.Reference()
 	desc, err := s.solver.Solve(ctx, build)
+	var failed *SolveError
+	if errors.As(err, &failed) && failed.Fetch && len(build.CacheFrom) > 0 && ctx.Err() == nil {
+		// A registry may have collected what a cache refers to. The cache that is
+		// stored after this build takes the place of that one.
+		engine.Emit(ctx, engine.Event{Kind: engine.EventNote, Text: fmt.Sprintf("building again without layer caches: %v", failed.Err)})
+		build.CacheFrom = nil
+		desc, err = s.solver.Solve(ctx, build)
+	}
 	if err != nil {
 		return nil, err
 	}

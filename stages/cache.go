@@ -2,6 +2,7 @@ package stages
 
 import (
 	"context"
+	"errors"
 
 	"slipway/engine"
 )
@@ -13,6 +14,8 @@ import (
 type Cache struct {
 	Solver Solver
 	Build  Build // with a CacheTo
+	// Late ends when the cache has taken too long.
+	Late   context.Context
 	Failed func(ctx context.Context, err error)
 }
 
@@ -21,10 +24,15 @@ func (s *Cache) Find(context.Context) (engine.Result, bool, error) { return nil,
 
 // Run stores the cache.
 func (s *Cache) Run(ctx context.Context, _ []engine.Result) (engine.Result, error) {
-	_, err := s.Solver.Solve(ctx, s.Build)
+	solving, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(s.Late, func() { cancel(errLate) })()
+	_, err := s.Solver.Solve(solving, s.Build)
 	if err != nil && ctx.Err() == nil {
 		s.Failed(ctx, err)
 		return Published{}, nil
 	}
 	return Published{moved: true}, err
 }
+
+var errLate = errors.New("it took too long, and all else is done")

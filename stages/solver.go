@@ -79,6 +79,9 @@ type SolveError struct {
 	Line  int      // 1-based; 0 when not known
 	Text  string   // the instruction, as it stands in the file
 	Tail  []string // last lines of the step's output
+	// Fetch is set where a layer could not be fetched: a layer cache may have
+	// promised it.
+	Fetch bool
 	Err   error
 }
 

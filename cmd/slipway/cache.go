@@ -11,6 +11,9 @@ func (r *runFlags) cache(f *flags) {
 	f.str(&r.Cache.Mode, "cache", "Keep the layers of steps in a registry, so that builds on other machines begin where this one ended: max (all), min (those of images only) or off")
 	f.list(&r.Cache.Repos, "cache-repo", "WERF_CACHE_REPO", "Keep layer caches in this repository; repeatable (default: --repo, if it is in a registry)")
 	r.Cache.Branch, r.Cache.Target, r.Cache.Main = first(branchVariables), first(targetVariables), first(mainVariables)
+	if r.Cache.Target == "" && os.Getenv("DRONE_PULL_REQUEST") != "" {
+		r.Cache.Target = first([]string{"DRONE_TARGET_BRANCH"}) // it is there without a request, too
+	}
 	if os.Getenv("CI_COMMIT_TAG") != "" || os.Getenv("GITHUB_REF_TYPE") == "tag" {
 		r.Cache.Branch = "" // a tag is built once, and its cache would be found by nobody
 	}
@@ -31,7 +34,7 @@ var (
 	}
 	targetVariables = []string{
 		"GITHUB_BASE_REF", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "CI_COMMIT_TARGET_BRANCH", "BITBUCKET_PR_DESTINATION_BRANCH",
-		"SYSTEM_PULLREQUEST_TARGETBRANCH", "CHANGE_TARGET", "BUILDKITE_PULL_REQUEST_BASE_BRANCH", "DRONE_TARGET_BRANCH",
+		"SYSTEM_PULLREQUEST_TARGETBRANCH", "CHANGE_TARGET", "BUILDKITE_PULL_REQUEST_BASE_BRANCH",
 	}
 	mainVariables = []string{"CI_DEFAULT_BRANCH", "CI_REPO_DEFAULT_BRANCH", "BUILDKITE_PIPELINE_DEFAULT_BRANCH", "DRONE_REPO_BRANCH"}
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"path"
 	"strings"
 	"sync"
 	"testing"
@@ -51,6 +52,63 @@ func TestLayerCacheIsRefused(t *testing.T) {
 			if r := testenv.Slipway(t).Run(repo.Dir, nil, args...).Must(t); len(registry.Writes()) > 0 || !strings.Contains(r.Stderr, "Nothing to do") {
 				t.Errorf("the second run: %v\n%s", registry.Writes(), r.Stderr)
 			}
+		})
+	}
+}
+
+// A registry of caches that says nothing is waited for once, and not for ever.
+func TestLayerCacheIsDead(t *testing.T) {
+	t.Parallel()
+	dead := testenv.Registry(t, testenv.Intercept(func(_ http.ResponseWriter, req *http.Request) bool {
+		<-req.Context().Done()
+		return true
+	}))
+	registry, repo := shopRegistry(t), shop(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // for a run that waits for ever
+	defer cancel()
+	r := testenv.Slipway(t).RunContext(ctx, repo.Dir, nil, shopArgs(registry, "build", "--cache-repo", dead.Host+"/caches")...).Must(t)
+	if n := strings.Count(r.Stderr, "layer caches cannot be looked for in "+dead.Host+"/caches, and the run goes on without (--cache off asks for none): no answer for 10s"); n != 1 {
+		t.Errorf("%d notes, want one:\n%s", n, r.Stderr)
+	}
+}
+
+// A cache whose layers the registry has collected is done without, and replaced.
+func TestLayerCacheIsGone(t *testing.T) {
+	steps := countSteps(t)
+	for name, second := range map[string]string{"wanted for a step": "app", "wanted for the image": "other"} {
+		t.Run(name, func(t *testing.T) {
+			var gone sync.Map
+			caches := testenv.Registry(t, testenv.Intercept(func(w http.ResponseWriter, req *http.Request) bool {
+				_, isGone := gone.Load(path.Base(req.URL.Path))
+				if isGone {
+					testenv.Refuse(w, http.StatusNotFound, "BLOB_UNKNOWN", "collected")
+				}
+				return isGone
+			}))
+			registry, repo := busyRegistry(t), staged(t, steps)
+			build := func(to string) testenv.Result {
+				t.Helper()
+				return testenv.Slipway(t).Run(repo.Dir, nil, "build", "--repo", registry.Host+"/"+to, "--cache-repo", caches.Host+"/caches",
+					"--container-registry-mirror", "http://"+registry.Host).Must(t)
+			}
+			build("app")
+			steps.expect(t, "first", "base", "build", "tools")
+			for _, layer := range layersOf(t, caches, "caches:"+caches.Tags("caches")[0]) {
+				gone.Store(layer, true)
+			}
+			if second == "app" {
+				repo.Write("file", "two")
+				repo.Commit("change")
+			}
+			if r := build(second); strings.Count(r.Stderr, "building again without layer caches: ") != 1 {
+				t.Errorf("nothing is said:\n%s", r.Stderr)
+			}
+			steps.expect(t, "without the cache", "base", "build", "tools")
+			gone.Clear()
+			repo.Write("file", "three")
+			repo.Commit("change again")
+			build("app")
+			steps.expect(t, "with the one that replaced it", "build")
 		})
 	}
 }

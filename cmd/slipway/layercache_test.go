@@ -176,6 +176,22 @@ func TestLayerCacheOfBranches(t *testing.T) {
 		!strings.HasPrefix(tags[0], "cache-app-detached-") || !strings.HasPrefix(tags[1], "cache-app-feature-one-") || !strings.HasPrefix(tags[2], "cache-app-main-") {
 		t.Errorf("caches: %v", tags)
 	}
+
+	main := func() string {
+		return registry.Digest("app:" + slices.DeleteFunc(registry.Tags("app"), func(tag string) bool { return !strings.HasPrefix(tag, "cache-app-main-") })[0])
+	}
+	before := main()
+	repo.Write("file", "six")
+	repo.Commit("the main branch of a fork")
+	build("GITHUB_HEAD_REF=main", "GITHUB_REF_NAME=13/merge", "GITHUB_BASE_REF=main")
+	steps.expect(t, "a fork: with the main branch's cache", "base", "build")
+	if main() != before {
+		t.Error("the fork's is the main branch's cache now")
+	}
+	repo.Write("file", "seven")
+	repo.Commit("the main branch of a fork, again")
+	build("GITHUB_HEAD_REF=main", "GITHUB_REF_NAME=13/merge", "GITHUB_BASE_REF=main")
+	steps.expect(t, "a fork: with its own cache", "build")
 }
 
 // How much is kept, and where.

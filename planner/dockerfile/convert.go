@@ -42,6 +42,9 @@ func convert(ctx context.Context, in Input, project images, world World, resolve
 			BuildPlatforms: []ocispec.Platform{world.Builder},
 			ExtraHosts:     world.Hosts,
 			NetworkMode:    world.Network,
+			// As BuildKit's frontend reads them (dockerui.Client).
+			CacheIDNamespace: in.Args["BUILDKIT_CACHE_MOUNT_NS"],
+			Hostname:         in.Args["BUILDKIT_SANDBOX_HOSTNAME"],
 		},
 		TargetPlatform: &in.Platform,
 		MetaResolver:   resolver,

@@ -38,8 +38,11 @@ var dockersOwn = regexp.MustCompile(`^(?:(?:index\.)?docker\.io/)?docker/dockerf
 	`(?::(?:latest|labs|experimental|(master(?:-labs)?|\d+(?:\.\d+){0,2}(?:-[a-z0-9.-]+)?)))?(?:@.*)?$`)
 
 // checkSyntax refuses frontends other than Docker's own, which is the one that
-// is linked in and never pulled.
+// is linked in and never pulled, and what that one would not be told.
 func checkSyntax(in Input) error {
+	if value, set := in.Args["BUILDKIT_DOCKERFILE_CHECK"]; set {
+		return &diag.Diagnostic{File: in.Path, Message: "the build argument BUILDKIT_DOCKERFILE_CHECK is not supported", Advice: "write it into the Dockerfile: # check=" + value}
+	}
 	s, ok := syntaxOf(in)
 	if !ok || dockersOwn.MatchString(s.ref) {
 		return nil

@@ -123,6 +123,7 @@ func (s *step) log(text string) {
 // and the end of the failing step's output.
 func (p *progress) explain(image string, err error) error {
 	e := &stages.SolveError{Image: image, Err: errors.New(engine.Redact(cause(err)))}
+	e.Fetch = strings.Contains(e.Err.Error(), unfetched)
 	for _, src := range errdefs.Sources(err) {
 		if src.Info == nil || len(src.Ranges) == 0 {
 			continue
@@ -156,6 +157,10 @@ func (p *progress) explain(image string, err error) error {
 
 // notFound is what BuildKit says of a COPY without a source, with its own ids.
 var notFound = regexp.MustCompile(`failed to calculate checksum of ref \S+: ("[^"]*"): not found$`)
+
+// unfetched is in what BuildKit says of content that it could not fetch
+// (contentutil.Copy), which has no type after the way here.
+const unfetched = "failed to copy: "
 
 // cause drops the layers of transport that every error passes through.
 func cause(err error) string {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"slipway/engine"
 	"slipway/oci"
@@ -37,6 +38,10 @@ const (
 	maxSiblings = 4
 	// parallelCaches is how many caches are stored at once, beside builds.
 	parallelCaches = 4
+	// lookPatience is how long a build waits to hear whether there is a cache, and
+	// storePatience how long the end of a run does for caches to be stored.
+	lookPatience  = 10 * time.Second
+	storePatience = 10 * time.Minute
 )
 
 // layers are the layer caches of a run. Whatever is wrong with one is told once,
@@ -50,6 +55,8 @@ type layers struct {
 	repos   []oci.Repository
 	turns   *semaphore.Weighted
 	stores  sync.WaitGroup
+	late    context.Context // ends when stores have taken too long
+	stop    context.CancelFunc
 
 	asked    sync.Once
 	branches []string // to look for, in this order; the first is the one to store for
@@ -82,7 +89,9 @@ func newLayers(r *run) (*layers, error) {
 	if o.Mode == "off" || len(repos) == 0 {
 		return nil, nil
 	}
+	late, stop := context.WithCancel(context.Background())
 	return &layers{
+		late: late, stop: stop,
 		options: o, plan: r.plan, solver: r.solver, bases: r.bases, sinks: r.options.Sinks, repos: repos, turns: semaphore.NewWeighted(parallelCaches),
 	}, nil
 }
@@ -127,7 +136,12 @@ func (l *layers) look(ctx context.Context, repo oci.Repository, tag string) bool
 	if _, broken := l.broken.Load(repo.Reference().Name()); broken {
 		return false
 	}
-	_, found, err := oci.Lookup(ctx, repo, tag)
+	bounded, cancel := context.WithTimeout(ctx, lookPatience)
+	defer cancel()
+	_, found, err := oci.Lookup(bounded, repo, tag)
+	if err != nil && bounded.Err() != nil {
+		err = fmt.Errorf("no answer for %s", lookPatience)
+	}
 	if err != nil {
 		l.fail(ctx, repo, "looked for", err)
 	}
@@ -145,16 +159,22 @@ func (l *layers) siblings(image *planner.Image) []string {
 }
 
 // known are the branches whose caches are looked for. git is asked once, and only
-// where something has to be built; if it cannot tell, CI may.
+// where something has to be built; if it cannot tell, CI may. What is to be merged
+// and is called as the branch that it is to be merged into comes from a fork: it
+// has a cache of its own.
 func (l *layers) known(ctx context.Context) []string {
 	l.asked.Do(func() {
 		o := l.options
 		current, main, _ := l.plan.Source.Branches(ctx) //nolint:errcheck // as if it knew of none
-		l.branches = []string{cmp.Or(current, o.Branch)}
+		current = cmp.Or(current, o.Branch)
 		others := []string{o.Target, cmp.Or(o.Main, main)}
 		if others[1] == "" {
 			others = append(others, "main", "master")
 		}
+		if o.Target != "" && slices.Contains(others, current) {
+			current = "merged:" + current // no branch has a colon
+		}
+		l.branches = []string{current}
 		for _, name := range others {
 			if name != "" && !slices.Contains(l.branches, name) {
 				l.branches = append(l.branches, name)
@@ -189,7 +209,7 @@ func (l *layers) store(ctx context.Context, image *planner.Image, b *planner.Bui
 			Ref: repo.Reference().WithTag(l.tag(image.Name, b, l.known(ctx)[0])), Min: l.options.Mode == "min", BaseLayers: l.bases.layers(),
 		}
 		failed := func(ctx context.Context, err error) { l.fail(ctx, repo, "stored", err) }
-		node := &engine.Node{ID: id, Kind: "cache", Stage: &stages.Cache{Solver: l.solver, Build: build, Failed: failed}}
+		node := &engine.Node{ID: id, Kind: "cache", Stage: &stages.Cache{Solver: l.solver, Build: build, Late: l.late, Failed: failed}}
 		l.stores.Go(func() {
 			if l.turns.Acquire(ctx, 1) != nil {
 				return // the run was cancelled
@@ -202,11 +222,14 @@ func (l *layers) store(ctx context.Context, image *planner.Image, b *planner.Bui
 	}
 }
 
-// wait returns when all caches are stored, or the run was cancelled.
+// wait returns when all caches are stored, or the run was cancelled, or it has
+// taken too long.
 func (l *layers) wait() {
-	if l != nil {
-		l.stores.Wait()
+	if l == nil {
+		return
 	}
+	defer time.AfterFunc(storePatience, l.stop).Stop()
+	l.stores.Wait()
 }
 
 // fail gives up on a repository of caches, and tells so once.

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/core/remotes/docker"
@@ -40,7 +41,12 @@ type readOnce struct {
 type readCache struct {
 	mu      sync.Mutex
 	manager solver.CacheManager
+	err     error // if it took too long
 }
+
+// readPatience is how long builds wait for a cache's manifest and records, which
+// are small; BuildKit would wait for ever.
+const readPatience = 30 * time.Second
 
 func (o *readOnce) importer(_ context.Context, g session.Group, attrs map[string]string) (remotecache.Importer, ocispec.Descriptor, error) {
 	ref := attrs["ref"]
@@ -54,14 +60,18 @@ func (o *readOnce) importer(_ context.Context, g session.Group, attrs map[string
 	return importerFunc(func(ctx context.Context, id string, w worker.Worker) (solver.CacheManager, error) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.manager != nil {
-			return c.manager, nil
+		if c.manager != nil || c.err != nil {
+			return c.manager, c.err
 		}
+		ctx, cancel := context.WithTimeout(ctx, readPatience)
+		defer cancel()
 		importer, desc, err := o.resolve(ctx, g, attrs)
-		if err != nil {
-			return nil, err // and the next build tries again
+		if err == nil {
+			c.manager, err = importer.Resolve(ctx, desc, id, w)
 		}
-		c.manager, err = importer.Resolve(ctx, desc, id, w)
+		if ctx.Err() != nil { // else the next build tries again
+			c.err = err
+		}
 		return c.manager, err
 	}), ocispec.Descriptor{}, nil
 }

@@ -16,6 +16,7 @@ import (
 	_ "crypto/sha512"
 	"encoding/json"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -43,17 +44,16 @@ func blobName(d digest.Digest) string {
 	return path.Join(ocispec.ImageBlobsDir, d.Algorithm().String(), d.Encoded())
 }
 
-// header is the header block of an entry: name and size are all that differs
-// between entries. (There are more blocks where a name or size does not fit.)
+// header is the header block of a file, or of a directory if the name ends with a
+// slash: name and size are all that differs between entries of a kind. (There are
+// more blocks where a name or size does not fit.)
 func header(name string, size int64) ([]byte, error) {
+	hdr := tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: size, ModTime: time.Unix(entryTime, 0)}
+	if strings.HasSuffix(name, "/") {
+		hdr.Typeflag, hdr.Mode = tar.TypeDir, 0o755
+	}
 	var b bytes.Buffer
-	err := tar.NewWriter(&b).WriteHeader(&tar.Header{
-		Typeflag: tar.TypeReg,
-		Name:     name,
-		Mode:     0o644,
-		Size:     size,
-		ModTime:  time.Unix(entryTime, 0),
-	})
+	err := tar.NewWriter(&b).WriteHeader(&hdr)
 	return b.Bytes(), err
 }
 

@@ -253,7 +253,8 @@ func TestBytesAreAFunctionOfTheContent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if hdr.ModTime.Unix() != entryTime || hdr.Mode != 0o644 || hdr.Uid+hdr.Gid != 0 || hdr.Uname+hdr.Gname != "" {
+		mode := map[byte]int64{tar.TypeReg: 0o644, tar.TypeDir: 0o755}[hdr.Typeflag]
+		if hdr.ModTime.Unix() != entryTime || hdr.Mode != mode || hdr.Uid+hdr.Gid != 0 || hdr.Uname+hdr.Gname != "" {
 			t.Errorf("header %+v", hdr)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -16,26 +18,58 @@ func (w *Writer) writeBytes(name string, data []byte) error {
 	return w.write(name, int64(len(data)), false, bytes.NewReader(data))
 }
 
-// resume keeps what the file has of the plan, cuts off the rest, and makes
-// oci-layout its first entry. It reads all that it keeps: a machine that lost
-// its power may have left lengths without content.
+// opening are the entries that come before the blobs: a layout's marker, and the
+// directories. Without those, tools of users without privileges cannot unpack the
+// archive: skopeo gives directories that it makes by itself to root.
+func (w *Writer) opening() []string {
+	names := []string{ocispec.ImageLayoutFile, ocispec.ImageBlobsDir + "/"}
+	for _, desc := range w.plan {
+		if dir := path.Dir(blobName(desc.Digest)) + "/"; !slices.Contains(names, dir) {
+			names = append(names, dir)
+		}
+	}
+	return names
+}
+
+// openingData is the content of an entry of the opening.
+func openingData(name string) []byte {
+	if name == ocispec.ImageLayoutFile {
+		return layoutFile
+	}
+	return nil
+}
+
+// resume keeps what the file has of the plan, cuts off the rest, and writes the
+// opening if the file has not all of it. It reads all that it keeps: a machine that
+// lost its power may have left lengths without content.
 func (w *Writer) resume(ctx context.Context) error {
 	info, err := w.file.Stat()
 	if err != nil {
 		return err
 	}
-	layout := ocispec.Descriptor{Digest: digest.FromBytes(layoutFile), Size: int64(len(layoutFile))}
-	begun := w.keep(ctx, info.Size(), ocispec.ImageLayoutFile, layout)
+	opening, begun := w.opening(), true
+	for _, name := range opening {
+		data := openingData(name)
+		begun = begun && w.keep(ctx, info.Size(), name, ocispec.Descriptor{Digest: digest.FromBytes(data), Size: int64(len(data))})
+	}
 	for begun && w.next < len(w.plan) && w.keep(ctx, info.Size(), blobName(w.plan[w.next].Digest), w.plan[w.next]) {
 		w.next++
 	}
 	if err := ctx.Err(); err != nil {
 		return err // and not what it made look damaged
 	}
+	if !begun {
+		w.end = 0
+	}
 	if err := w.file.Truncate(w.end); err != nil || begun {
 		return err
 	}
-	return w.writeBytes(ocispec.ImageLayoutFile, layoutFile)
+	for _, name := range opening {
+		if err := w.writeBytes(name, openingData(name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // keep moves the end of what is complete past the next entry, if that is the one

@@ -93,26 +93,3 @@ func TestLayerCacheIsSlow(t *testing.T) {
 		t.Errorf("tags %v", tags)
 	}
 }
-
-// Builders elsewhere store and use caches as this machine's own does.
-func TestLayerCacheOfBuilders(t *testing.T) {
-	registry, steps := busyRegistry(t), countSteps(t)
-	repo := staged(t, steps)
-	build := func() {
-		t.Helper()
-		o := builderFor(registry)
-		o.Reaches = append(o.Reaches, steps.host)
-		builder := testenv.Buildkitd(t, o) // without any state
-		testenv.Slipway(t).Run(repo.Dir, nil, cacheArgs(registry, "build", "--builder", builder.Address)...).Must(t)
-	}
-	build()
-	steps.expect(t, "first", "base", "build", "tools")
-	repo.Write("file", "two")
-	repo.Commit("change")
-	build()
-	steps.expect(t, "another builder", "build")
-	repo.Write("file", "three")
-	repo.Commit("change again")
-	testenv.Slipway(t).Run(repo.Dir, nil, cacheArgs(registry, "build")...).Must(t)
-	steps.expect(t, "this machine", "build")
-}

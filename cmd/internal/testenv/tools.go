@@ -53,26 +53,33 @@ func Tool(t testing.TB, name string) string {
 	return ""
 }
 
-var builtTools struct {
+var built struct {
 	sync.Mutex
 	paths map[string]string
+}
+
+// once builds a program, if this process has not done that yet.
+func once(name string, build func() (path string)) string {
+	built.Lock()
+	defer built.Unlock()
+	if path := built.paths[name]; path != "" {
+		return path
+	}
+	path := build()
+	if built.paths == nil {
+		built.paths = map[string]string{}
+	}
+	built.paths[name] = path
+	return path
 }
 
 // goTool asks the go command for a tool of a go.mod. "-n" builds the tool and
 // prints the path of the executable instead of running it.
 func goTool(t testing.TB, name, module string) string {
 	t.Helper()
-	builtTools.Lock()
-	defer builtTools.Unlock()
-	if path := builtTools.paths[name]; path != "" {
-		return path
-	}
-	path := strings.TrimSpace(command(t, filepath.Join(moduleRoot(), module), nil, "go", "tool", "-n", name))
-	if builtTools.paths == nil {
-		builtTools.paths = map[string]string{}
-	}
-	builtTools.paths[name] = path
-	return path
+	return once(name, func() string {
+		return strings.TrimSpace(command(t, filepath.Join(moduleRoot(), module), nil, "go", "tool", "-n", name))
+	})
 }
 
 // moduleRoot is found once, from the working directory: that of a test is its
@@ -114,56 +121,67 @@ type CLI struct {
 	t testing.TB
 }
 
-// StateDir is a directory for the program's state. A user without privileges
-// cannot remove that: in it are files of the users of builds.
+// StateDir is a directory for the program's state.
 func StateDir(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
-	if os.Geteuid() != 0 {
-		t.Cleanup(func() {
-			if out, err := exec.Command("unshare", "--user", "--map-auto", "--map-root-user", "rm", "-rf", dir).CombinedOutput(); err != nil {
-				t.Errorf("removing the program's state: %v: %s", err, out)
-			}
-		})
-	}
+	t.Cleanup(func() {
+		if err := removeAll(dir); err != nil {
+			t.Errorf("removing the program's state: %v", err)
+		}
+	})
 	return dir
 }
 
-var slipway struct {
-	sync.Mutex
-	path string
+// removeAll removes a directory in which builds have left files of their users.
+func removeAll(dir string) error {
+	if os.Geteuid() == 0 {
+		return os.RemoveAll(dir)
+	}
+	// A user without privileges cannot, but as root of a user namespace.
+	if out, err := exec.Command("unshare", append(userNamespaceArgs(), "rm", "-rf", dir)...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
+}
+
+// userNamespaceArgs are arguments of unshare(1), by which a user without privileges
+// is root, with the ids that the machine lends to that user.
+func userNamespaceArgs() []string {
+	if os.Geteuid() == 0 {
+		return nil
+	}
+	return []string{"--user", "--map-auto", "--map-root-user"}
 }
 
 // Slipway builds the program, once per process, and returns it on a fresh
 // machine that lasts as long as the test.
 func Slipway(t testing.TB) *CLI {
 	t.Helper()
-	slipway.Lock()
-	defer slipway.Unlock()
-	if slipway.path == "" {
-		slipway.path = build(t)
-	}
-	return &CLI{Path: slipway.path, Home: StateDir(t), t: t}
+	return &CLI{Path: program(t, "slipway", "./cmd/slipway"), Home: StateDir(t), t: t}
 }
 
-// build builds ./cmd/slipway into the shared cache: a directory of this process
-// would be left behind, as nothing runs when the last test has ended. Go links
-// only when it finds another program there than it would make, and the new file
-// takes the old one's name, so a process that runs the old one is not disturbed.
-func build(t testing.TB) string {
+// program builds a program of this module, once per process, into the shared cache:
+// a directory of this process would be left behind, as nothing runs when the last
+// test has ended. Go links only when it finds another program there than it would
+// make, and the new file takes the old one's name, so a process that runs the old one
+// is not disturbed.
+func program(t testing.TB, name, dir string) string {
 	t.Helper()
-	root := sha256.Sum256([]byte(moduleRoot())) // each checkout has its own
-	path := cachePath(t, filepath.Join("bin", fmt.Sprintf("slipway-%x", root[:6])))
-	defer lock(t, path)()
-	tmp := path + ".new"
-	_ = os.Remove(tmp)
-	_ = os.Link(path, tmp) // there may be none yet
-	env := append(os.Environ(), "CGO_ENABLED=0")
-	command(t, moduleRoot(), env, "go", "build", "-ldflags=-w", "-o", tmp, "./cmd/slipway")
-	if err := os.Rename(tmp, path); err != nil {
-		t.Fatalf("keeping the built program: %v", err)
-	}
-	return path
+	return once(name, func() string {
+		root := sha256.Sum256([]byte(moduleRoot())) // each checkout has its own
+		path := cachePath(t, filepath.Join("bin", fmt.Sprintf("%s-%x", name, root[:6])))
+		defer lock(t, path)()
+		tmp := path + ".new"
+		_ = os.Remove(tmp)
+		_ = os.Link(path, tmp) // there may be none yet
+		env := append(os.Environ(), "CGO_ENABLED=0")
+		command(t, moduleRoot(), env, "go", "build", "-ldflags=-w", "-o", tmp, dir)
+		if err := os.Rename(tmp, path); err != nil {
+			t.Fatalf("keeping the built program: %v", err)
+		}
+		return path
+	})
 }
 
 // DockerConfig is the path of the machine's Docker configuration file.

@@ -23,11 +23,10 @@ import (
 // nobody's way, and nothing that it started or mounted outlives it.
 type BuildkitdServer struct {
 	Address string // "unix://PATH"
-	Host    string // "127.0.0.1:PORT", which leads to BuildkitdOptions.Port
+	Host    string // "127.0.0.1:PORT", with BuildkitdOptions.Listens
 
 	t       testing.TB
 	process *os.Process // unshare, whose end is the daemon's
-	relays  []net.Listener
 	log     string
 	ended   chan struct{}
 }
@@ -39,11 +38,13 @@ type BuildkitdOptions struct {
 	// Reaches are what the daemon reaches under the same address that it has here,
 	// "127.0.0.1:PORT". The rest of the daemon's network is empty.
 	Reaches []string
-	// Port of loopback is what the daemon listens on besides, if Args say so.
-	Port int
+	// Listens gives the daemon a listener on loopback, which it uses if Args have
+	// "--addr fd://".
+	Listens bool
 }
 
-// Buildkitd starts a daemon; it ends with the test. It needs root.
+// Buildkitd starts a daemon; it ends with the test. A user without privileges gets a
+// rootless one, in a user namespace.
 func Buildkitd(t testing.TB, o BuildkitdOptions) *BuildkitdServer {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "buildkitd") // a socket's path must be short
@@ -54,19 +55,32 @@ func Buildkitd(t testing.TB, o BuildkitdOptions) *BuildkitdServer {
 	if err := os.WriteFile(filepath.Join(dir, "buildkitd.toml"), []byte(o.Config), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	args := append([]string{
-		"--pid", "--mount", "--mount-proc", "--fork", "--kill-child", Tool(t, "buildkitd"), "--config", filepath.Join(dir, "buildkitd.toml"),
-		"--root", filepath.Join(dir, "state"), "--addr", s.Address, "--otel-socket-path", filepath.Join(dir, "otel"), "--oci-worker-net", "host",
-	}, o.Args...)
-	cmd := exec.Command(Tool(t, "unshare"), args...)
+	args := append(userNamespaceArgs(), "--net", "--pid", "--mount", "--mount-proc", "--fork", "--kill-child", program(t, "emptynet", "./cmd/internal/testenv/emptynet"))
+	args = append(append(args, o.Reaches...), "--", Tool(t, "buildkitd"), "--config", filepath.Join(dir, "buildkitd.toml"),
+		"--root", filepath.Join(dir, "state"), "--addr", s.Address, "--otel-socket-path", filepath.Join(dir, "otel"), "--oci-worker-net", "host")
+	cmd := exec.Command(Tool(t, "unshare"), append(args, o.Args...)...)
 	cmd.Env = append(baseEnv(), "HOME="+dir)
 	if cmd.Stderr, err = os.Create(s.log); err != nil {
 		t.Fatal(err)
 	}
+	if o.Listens {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Host = listener.Addr().String()
+		file, err := listener.(*net.TCPListener).File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd.ExtraFiles = []*os.File{file}
+		defer func() { file.Close(); listener.Close() }() // the daemon has its own
+	}
 	started := make(chan error)
-	go s.run(cmd, o, started)
+	go s.run(cmd, o.Reaches, started)
 	if err := <-started; err != nil {
-		t.Fatalf("starting buildkitd: %v", err)
+		text, _ := os.ReadFile(s.log)
+		t.Fatalf("starting buildkitd: %v\n%s", err, text)
 	}
 	t.Cleanup(func() {
 		s.Kill()
@@ -74,7 +88,7 @@ func Buildkitd(t testing.TB, o BuildkitdOptions) *BuildkitdServer {
 			text, _ := os.ReadFile(s.log)
 			t.Logf("%s said:\n%s", s.Address, text)
 		}
-		if err := os.RemoveAll(dir); err != nil {
+		if err := removeAll(dir); err != nil {
 			t.Errorf("removing what a buildkitd left: %v", err)
 		}
 	})
@@ -82,89 +96,66 @@ func Buildkitd(t testing.TB, o BuildkitdOptions) *BuildkitdServer {
 	return s
 }
 
-// run starts the daemon, and what stands for the hosts that it reaches, in a
-// network namespace. A thread that has been in one is good for nothing else: it
-// ends with the goroutine, which never unlocks it.
-func (s *BuildkitdServer) run(cmd *exec.Cmd, o BuildkitdOptions, started chan<- error) {
+// run starts the daemon, and what stands for the hosts that it reaches, and waits
+// for its end. It has a thread of its own, whose end, whatever ends the test, ends
+// the daemon.
+func (s *BuildkitdServer) run(cmd *exec.Cmd, reaches []string, started chan<- error) {
 	runtime.LockOSThread()
 	defer close(s.ended)
-	err := s.network(o)
-	// Whatever ends the test ends this thread, and that ends the daemon.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err == nil {
-		err = cmd.Start()
-	}
+	listeners, err := startInNetwork(cmd, len(reaches))
 	s.process = cmd.Process
+	for i, listener := range listeners {
+		defer listener.Close()
+		// A connection is of the network in which it was dialled, which is the test's.
+		go relay(listener, func() (net.Conn, error) { return net.Dial("tcp", reaches[i]) })
+	}
 	started <- err
-	if err == nil {
+	if cmd.Process != nil {
 		_ = cmd.Wait() // how it ends is the test's doing
 	}
-	for _, listener := range s.relays {
-		_ = listener.Close()
-	}
 }
 
-// network moves the thread into a new network with what the options want in it.
-func (s *BuildkitdServer) network(o BuildkitdOptions) error {
-	if o.Port != 0 { // listens before the thread leaves
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return err
-		}
-		s.relays, s.Host = append(s.relays, listener), listener.Addr().String()
-	}
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		return err
-	}
-	if err := loopbackUp(); err != nil {
-		return err
-	}
-	for _, host := range o.Reaches {
-		listener, err := net.Listen("tcp", host)
-		if err != nil {
-			return err
-		}
-		s.relays = append(s.relays, listener)
-		// A connection is of the network in which it was dialled, and other
-		// goroutines have never left that of the test.
-		go relay(listener, func() (net.Conn, error) { return net.Dial("tcp", host) })
-	}
-	if o.Port == 0 {
-		return nil
-	}
-	namespace, err := os.Open("/proc/thread-self/ns/net")
+// startInNetwork starts a command that runs emptynet, and returns what that hands
+// out: the listeners of the network that the command is in.
+func startInNetwork(cmd *exec.Cmd, count int) (listeners []net.Listener, err error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s.t.Cleanup(func() { namespace.Close() })
-	go relay(s.relays[0], func() (conn net.Conn, err error) {
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			runtime.LockOSThread() // for good, too
-			if err = unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET); err == nil {
-				conn, err = net.Dial("tcp", fmt.Sprint("127.0.0.1:", o.Port))
+	here, there := os.NewFile(uintptr(pair[0]), "here"), os.NewFile(uintptr(pair[1]), "there")
+	defer here.Close()
+	cmd.Stdin = there
+	err = cmd.Start()
+	there.Close()
+	if err != nil {
+		return nil, err
+	}
+	oob := make([]byte, unix.CmsgSpace(4*count))
+	n, oobn, _, _, err := unix.Recvmsg(pair[0], make([]byte, 1), oob, unix.MSG_CMSG_CLOEXEC)
+	if err != nil || n == 0 {
+		return nil, errors.Join(errors.New("it ended"), err)
+	}
+	messages, err := unix.ParseSocketControlMessage(oob[:oobn])
+	if err != nil {
+		return nil, err
+	}
+	for i := range messages {
+		fds, err := unix.ParseUnixRights(&messages[i])
+		if err != nil {
+			return listeners, err
+		}
+		for _, fd := range fds {
+			file := os.NewFile(uintptr(fd), "listener")
+			listener, err := net.FileListener(file)
+			file.Close()
+			if err != nil {
+				return listeners, err
 			}
-		}()
-		<-done
-		return conn, err
-	})
-	return nil
-}
-
-// loopbackUp is "ip link set lo up" in the thread's network namespace.
-func loopbackUp() error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
+			listeners = append(listeners, listener)
+		}
 	}
-	defer unix.Close(fd)
-	ifr, err := unix.NewIfreq("lo")
-	if err != nil {
-		return err
-	}
-	ifr.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
-	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, ifr)
+	return listeners, nil
 }
 
 // relay passes connections on to what dial makes.

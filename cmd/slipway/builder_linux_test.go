@@ -199,6 +199,29 @@ func TestBuilderDies(t *testing.T) {
 	}
 }
 
+// Builders elsewhere store and use caches as this machine's own does.
+func TestLayerCacheOfBuilders(t *testing.T) {
+	registry, steps := busyRegistry(t), countSteps(t)
+	repo := staged(t, steps)
+	build := func() {
+		t.Helper()
+		o := builderFor(registry)
+		o.Reaches = append(o.Reaches, steps.host)
+		builder := testenv.Buildkitd(t, o) // without any state
+		testenv.Slipway(t).Run(repo.Dir, nil, cacheArgs(registry, "build", "--builder", builder.Address)...).Must(t)
+	}
+	build()
+	steps.expect(t, "first", "base", "build", "tools")
+	repo.Write("file", "two")
+	repo.Commit("change")
+	build()
+	steps.expect(t, "another builder", "build")
+	repo.Write("file", "three")
+	repo.Commit("change again")
+	testenv.Slipway(t).Run(repo.Dir, nil, cacheArgs(registry, "build")...).Must(t)
+	steps.expect(t, "this machine", "build")
+}
+
 // The commands that reach into containers and pods are stood in for by scripts,
 // which run what they are told to in the daemon's place. It shows which commands are
 // run, with the real client's end of BuildKit's protocol on both sides; not that
@@ -245,8 +268,8 @@ func TestBuilderTLS(t *testing.T) {
 	ca.issue(t, "client", "")
 	file := func(name string) string { return filepath.Join(dir, name) }
 	o := builderFor(registry)
-	o.Port = 1234
-	o.Args = []string{"--addr", "tcp://127.0.0.1:1234", "--tlscacert", file("ca.pem"), "--tlscert", file("server.pem"), "--tlskey", file("server.key")}
+	o.Listens = true
+	o.Args = []string{"--addr", "fd://", "--tlscacert", file("ca.pem"), "--tlscert", file("server.pem"), "--tlskey", file("server.key")}
 	builder := testenv.Buildkitd(t, o)
 	repo := testenv.GitRepo(t, map[string]string{
 		"werf.yaml":  "project: app\nconfigVersion: 1\n---\nimage: app\ndockerfile: Dockerfile\n",

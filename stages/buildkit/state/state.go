@@ -79,11 +79,12 @@ func list(dir string) (slots, aside []slot, rubbish []string, err error) {
 	return slots, aside, rubbish, nil
 }
 
-// lock takes the slot; nil while another process has it, or if it is gone.
+// lock takes the slot; nil while another process has it, if it is gone, or if it
+// is another user's, as after a run with sudo.
 func (s slot) lock() (*os.File, error) {
 	path := filepath.Join(s.path, lockName)
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if errors.Is(err, os.ErrNotExist) {
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
 		return nil, nil
 	}
 	if err != nil {

@@ -116,7 +116,7 @@ its end. What is published, or kept in a repository, stays. What runs use at thi
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "Freed %s, kept %s.\n", progress.Size(c.Before-c.After), progress.Size(c.After))
 		if c.InUse > 0 {
-			fmt.Fprintf(cmd.OutOrStdout(), "Left alone what runs use: slipway host usage shows it.\n")
+			fmt.Fprintf(cmd.OutOrStdout(), "Left alone what others use: slipway host usage shows it.\n")
 		}
 		return nil
 	}

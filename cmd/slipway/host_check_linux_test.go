@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -48,5 +50,24 @@ func TestHostCheck(t *testing.T) {
 	}
 	if r := cli.Run(t.TempDir(), nil, "host", "check", "--output", "xml"); r.Code != 2 || !strings.Contains(r.Stderr, "text or json") {
 		t.Errorf("exit code %d\n%s", r.Code, r.Stderr)
+	}
+}
+
+// State that cannot be written is found before a build.
+func TestHostCheckOfAReadOnlyDirectory(t *testing.T) {
+	t.Parallel()
+	cli := testenv.Slipway(t)
+	args := []string{"--mount", "sh", "-c", "mount -t tmpfs none $XDG_STATE_HOME && mkdir $XDG_STATE_HOME/slipway && mount -o remount,ro $XDG_STATE_HOME && exec " + cli.Path + " host check"}
+	if os.Geteuid() != 0 {
+		args = append([]string{"--user", "--map-auto", "--map-root-user"}, args...)
+	}
+	if err := os.MkdirAll(filepath.Join(cli.Home, "state"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	shell := *cli
+	shell.Path = testenv.Tool(t, "unshare")
+	r := shell.Run(t.TempDir(), nil, args...)
+	if r.Code != 1 || !strings.Contains(r.Stdout, "read-only file system: make it writable") {
+		t.Errorf("exit code %d\n%s%s", r.Code, r.Stdout, r.Stderr)
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"slipway/cmd/internal/testenv"
 	"slipway/oci/filelock"
+	"slipway/stages/buildkit/host"
 	"slipway/stages/buildkit/state"
 )
 
@@ -204,6 +205,7 @@ func TestKilledAtTwentyMoments(t *testing.T) {
 		// The first goes on to its end, and says how long that takes.
 		after := time.Duration(random.Int64N(int64(max(whole, 1))))
 		took, left := killed(t, cli, repo, args("app", image), after, i > 0)
+		nothingOver(t, cli, after)
 		if i == 0 {
 			whole = took
 			t.Logf("undisturbed it takes %v", whole)
@@ -217,9 +219,7 @@ func TestKilledAtTwentyMoments(t *testing.T) {
 			t.Errorf("after a kill at %v the image is %q, want %s", after, got, want)
 		}
 		nothingHeld(t, cli)
-		if over := checks(t, cli, nil, 0)["leftovers"]; over.Found != "none" {
-			t.Errorf("after a kill at %v host check finds %+v", after, over)
-		}
+		nothingOver(t, cli, after)
 		if strings.Contains(r.Stderr, "Nothing to do") {
 			continue // the image was there, and BuildKit was not needed
 		}
@@ -231,9 +231,21 @@ func TestKilledAtTwentyMoments(t *testing.T) {
 		}
 	}
 	t.Logf("%d containers were killed", containers)
+	if over := checks(t, cli, nil, 0)["leftovers"]; over.Found != "none" {
+		t.Errorf("host check finds %+v", over)
+	}
 	slots := usage(t, cli, "builds")
 	if len(slots) != 1 || slots[0].Size > 100<<20 {
 		t.Errorf("the builds have left %+v", slots)
+	}
+}
+
+// nothingOver checks what host check tells of leftovers, without all else that it
+// looks at.
+func nothingOver(t *testing.T, cli *testenv.CLI, after time.Duration) {
+	t.Helper()
+	if over, err := host.Leftovers(filepath.Join(cli.Home, "state", "slipway")); err != nil || len(over) > 0 {
+		t.Errorf("after a kill at %v there is left over: %v, %v", after, over, err)
 	}
 }
 

@@ -31,6 +31,7 @@ import (
 	"github.com/moby/buildkit/solver/pb"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 )
 
@@ -74,13 +75,28 @@ func (s *Solver) Solve(ctx context.Context, b stages.Build) (ocispec.Descriptor,
 	}
 	d, err := s.start(ctx, runtime)
 	if err != nil {
-		return ocispec.Descriptor{}, fmt.Errorf("starting BuildKit: %w", err)
+		return ocispec.Descriptor{}, fmt.Errorf("starting BuildKit: %w", s.advise(err))
 	}
 	desc, err := d.solve(ctx, b, runs, s.opts.Session.Credential)
 	if err != nil {
-		return ocispec.Descriptor{}, d.explain(ctx, err)
+		return ocispec.Descriptor{}, s.advise(d.explain(ctx, err))
 	}
 	return desc, nil
+}
+
+// advise adds to an error what to do about a state directory that cannot be
+// written to. The worker's errors are text.
+func (s *Solver) advise(err error) error {
+	text, dir := err.Error(), s.opts.StateDir
+	is := func(cause unix.Errno) bool { return strings.Contains(text, cause.Error()) }
+	switch {
+	case !strings.Contains(text, dir):
+	case is(unix.ENOSPC), is(unix.EDQUOT):
+		err = fmt.Errorf("%w\nBuilds have no more room for their state in %s: make some (slipway host prune), or put it elsewhere with XDG_STATE_HOME", err, dir)
+	case is(unix.EACCES), is(unix.EROFS):
+		err = fmt.Errorf("%w\nBuilds have their state in %s: make it writable for you, or put it elsewhere with XDG_STATE_HOME", err, dir)
+	}
+	return err
 }
 
 // Close stops BuildKit if it was started.

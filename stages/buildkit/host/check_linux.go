@@ -160,6 +160,12 @@ func (r *Report) disk(dir string) {
 		r.add(c)
 		return
 	}
+	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
+		c.Status, c.Affects = Missing, "all builds"
+		c.Fix = fmt.Sprintf("writing to %s: %v: make it writable for you, or put the state elsewhere with XDG_STATE_HOME", dir, err)
+		r.add(c)
+		return
+	}
 	free := int64(stat.Bavail) * stat.Bsize
 	c.Found = progress.Size(free) + " free in " + dir
 	if free < littleDisk {

@@ -81,7 +81,7 @@ func (c *collection) others(dir, own string, size int64) error {
 	}
 	var errs []error
 	for _, path := range rubbish {
-		errs = append(errs, removeAll(path))
+		errs = append(errs, removeAll(c.ctx, path))
 	}
 	slots = slices.DeleteFunc(append(slots, aside...), func(s slot) bool { return s.path == own })
 	sizes := make([]int64, len(slots))
@@ -107,7 +107,7 @@ func (c *collection) others(dir, own string, size int64) error {
 			continue
 		}
 		if c.keep.None || late || c.After > c.Limit {
-			errs = append(errs, sweep(s.path, func(string) {}), s.remove())
+			errs = append(errs, sweep(s.path, func(string) {}), s.remove(c.ctx))
 			c.After -= sizes[i]
 		}
 		file.Close()

@@ -79,11 +79,12 @@ func list(dir string) (slots, aside []slot, rubbish []string, err error) {
 	return slots, aside, rubbish, nil
 }
 
-// lock takes the slot; nil while another process has it, or if it is gone.
+// lock takes the slot; nil while another process has it, if it is gone, or if it
+// is another user's, as after a run with sudo.
 func (s slot) lock() (*os.File, error) {
 	path := filepath.Join(s.path, lockName)
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if errors.Is(err, os.ErrNotExist) {
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
 		return nil, nil
 	}
 	if err != nil {
@@ -133,10 +134,10 @@ func (s slot) putAway(as string) (string, error) {
 }
 
 // remove removes a slot that is locked, or set aside.
-func (s slot) remove() error {
+func (s slot) remove(ctx context.Context) error {
 	rubbish, err := s.putAway(removed)
 	if err == nil {
-		err = removeAll(rubbish)
+		err = removeAll(ctx, rubbish)
 	}
 	if err != nil {
 		return fmt.Errorf("removing %s: %w", s.path, err)
@@ -144,10 +145,32 @@ func (s slot) remove() error {
 	return nil
 }
 
-// removeAll removes a tree with nothing mounted in it.
-func removeAll(path string) error {
+// layerDepth is how far below a slot its layers are: runc-NAME/snapshots/snapshots/N.
+const layerDepth = 4
+
+// removeAll removes a slot's tree, with nothing mounted in it. When ctx ends it
+// stops after a layer, and what is left is rubbish for the next run.
+func removeAll(ctx context.Context, path string) error {
 	if err := unmountBelow(path); err != nil {
 		return err
+	}
+	return removeTree(ctx, path, layerDepth)
+}
+
+func removeTree(ctx context.Context, path string, depth int) error {
+	if depth > 0 {
+		entries, _ := os.ReadDir(path) //nolint:errcheck // RemoveAll will say
+		for _, e := range entries {
+			if !e.IsDir() {
+				continue
+			}
+			if err := removeTree(ctx, filepath.Join(path, e.Name()), depth-1); err != nil {
+				return err
+			}
+		}
+	}
+	if ctx.Err() != nil {
+		return nil
 	}
 	return os.RemoveAll(path)
 }

@@ -2,8 +2,10 @@ package state
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -80,6 +82,30 @@ func TestAllSlotsAreTaken(t *testing.T) {
 	cancel()
 	if s, err := Take(ctx, t.TempDir(), Options{}); err == nil {
 		t.Errorf("got %v", s)
+	}
+}
+
+// What a run with sudo has left is not for the next one without.
+func TestAnotherUsersSlot(t *testing.T) {
+	dir := t.TempDir()
+	if os.Getuid() == 0 {
+		const nobody = 65534
+		must(t, errors.Join(os.Chown(dir, nobody, nobody), os.Chmod(filepath.Dir(dir), 0o755)))
+		runtime.LockOSThread() // of which alone it is the user (setfsuid(2))
+		defer runtime.UnlockOSThread()
+		must(t, unix.Setfsuid(nobody))
+		defer unix.Setfsuid(0) //nolint:errcheck // root may
+	}
+	other := filepath.Join(dir, "0")
+	must(t, os.Mkdir(other, 0))
+	s, err := Take(t.Context(), dir, Options{})
+	must(t, err)
+	if s.number != 1 {
+		t.Errorf("taken is %s", s.Dir())
+	}
+	must(t, s.Release())
+	if c, err := Collect(t.Context(), dir, Keep{None: true}); err != nil || c.InUse != 1 || slotsLeft(t, dir) != "0" {
+		t.Errorf("got %+v, %v; left are %s", c, err, slotsLeft(t, dir))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"slipway/oci"
 
 	"github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/solver/pb"
 	digest "github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/tonistiigi/fsutil"
@@ -44,6 +45,18 @@ type Build struct {
 	CacheFrom []oci.Reference
 	// CacheTo makes the solver store a layer cache, and no image; nil is no cache.
 	CacheTo *CacheTo
+}
+
+// Operations are those of Definition, in its order.
+func (b Build) Operations() ([]*pb.Op, error) {
+	ops := make([]*pb.Op, len(b.Definition.Def))
+	for i, dt := range b.Definition.Def {
+		ops[i] = &pb.Op{}
+		if err := ops[i].UnmarshalVT(dt); err != nil {
+			return nil, fmt.Errorf("reading the build definition: %w", err)
+		}
+	}
+	return ops, nil
 }
 
 // CacheTo is a layer cache to store: the layers of a build's steps, from which

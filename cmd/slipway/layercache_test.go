@@ -233,6 +233,8 @@ func TestLayerCacheFlags(t *testing.T) {
 		"it can be max, min or off":           {"--cache=some"},
 		"layer caches are kept in registries": {"--cache-repo=oci:caches"},
 		"a repository has no tag":             {"--cache-repo=" + registry.Host + "/caches:latest"},
+		"--cache-repo has no value":           {"--cache-repo="},
+		"--secondary-repo has no value":       {"--secondary-repo="},
 	} {
 		if r := testenv.Slipway(t).Run(repo.Dir, nil, cacheArgs(registry, append([]string{"build"}, args...)...)...); r.Code != 2 || !strings.Contains(r.Stderr, want) {
 			t.Errorf("%v: exit code %d\n%s", args, r.Code, r.Stderr)

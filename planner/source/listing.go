@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"sort"
+	"strings"
 	"sync"
 
 	"github.com/moby/patternmatcher"
@@ -39,12 +40,27 @@ func (l *Listing) Covers(name string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.followed.Patterns()) > 0 { // none is everything
-		if followed, err := l.followed.MatchesOrParentMatches(name); err != nil || !followed {
+		if followed, err := matches(l.followed, name); err != nil || !followed {
 			return false
 		}
 	}
-	ignored, err := l.ignored.MatchesOrParentMatches(name)
+	ignored, err := matches(l.ignored, name)
 	return err == nil && !ignored
+}
+
+// matches asks a matcher as the filter does, from the top down: what it says of a
+// path depends on what it said of the directories above.
+func matches(m *patternmatcher.PatternMatcher, name string) (matched bool, err error) {
+	var above patternmatcher.MatchInfo
+	for end := 0; end < len(name) && err == nil; {
+		if next := strings.IndexByte(name[end+1:], '/'); next >= 0 {
+			end += 1 + next
+		} else {
+			end = len(name)
+		}
+		matched, above, err = m.MatchesUsingParentResults(name[:end], above)
+	}
+	return matched, err
 }
 
 // listings are those of a context that were made so far, by their patterns: images

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"path"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -116,6 +118,37 @@ func TestRandomListings(t *testing.T) {
 			}
 			if !reflect.DeepEqual(got, want) || (err == nil) != (wantErr == nil) {
 				t.Fatalf("seed %d, tree %q\nexcludes %q, follow %q\ngot  %q, %v\nwant %q, %v", seed, tree, excludes, follow, got, err, want, wantErr)
+			}
+		}
+	}
+}
+
+// TestRandomCovers compares what a listing says of files that are not committed
+// with the listing once they are.
+func TestRandomCovers(t *testing.T) {
+	for seed := range uint64(25) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		tree := randomTree(r)
+		before, added := files{}, []string{}
+		for _, p := range slices.Sorted(maps.Keys(tree)) {
+			if strings.HasPrefix(tree[p], "->") || r.IntN(2) == 0 {
+				before[p] = tree[p]
+			} else {
+				added = append(added, p)
+			}
+		}
+		was := openContext(t, openSource(t, Options{Dir: newRepo(t, before)}), ".")
+		is := openContext(t, openSource(t, Options{Dir: newRepo(t, tree)}), ".")
+		for range 100 {
+			excludes, follow := randomPatterns(r, true), randomPatterns(r, false)
+			listed, err := is.Listing(context.Background(), excludes, follow)
+			must(t, err)
+			listing, err := was.Listing(context.Background(), excludes, follow)
+			must(t, err)
+			for _, p := range added {
+				if got, want := listing.Covers(p), slices.Contains(paths(listed.Entries), p); got != want {
+					t.Errorf("seed %d, tree %q, added %q\nexcludes %q, follow %q\n%q is covered: %v, and read once it is there: %v", seed, tree, added, excludes, follow, p, got, want)
+				}
 			}
 		}
 	}

@@ -27,14 +27,14 @@ func (r *run) admit(build *stages.Build) error {
 	build.HostNetwork = build.HostNetwork || slices.Contains(r.options.Allow, AllowHostNetwork)
 	build.Insecure = slices.Contains(r.options.Allow, AllowInsecure)
 	var refused diag.List
-	for _, dt := range build.Definition.Def {
-		var op pb.Op
-		if err := op.UnmarshalVT(dt); err != nil {
-			return fmt.Errorf("reading the build definition: %w", err)
-		}
+	ops, err := build.Operations()
+	if err != nil {
+		return err
+	}
+	for i, op := range ops {
 		if exec := op.GetExec(); exec != nil {
 			refuse(build, exec, func(format string, args ...any) *diag.Diagnostic {
-				d := instruction(build.Definition.Source, digest.FromBytes(dt))
+				d := instruction(build.Definition.Source, digest.FromBytes(build.Definition.Def[i]))
 				d.Message = fmt.Sprintf(format, args...)
 				refused.Add(d)
 				return d

@@ -184,6 +184,9 @@ func (r *run) close() error {
 
 // repository opens the place that a flag names.
 func (r *run) repository(flag, name string) (oci.Repository, error) {
+	if name == "" && flag != "--repo" {
+		return nil, &diag.Diagnostic{Message: flag + " has no value", Advice: "write HOST/NAME, or leave it out"}
+	}
 	if name == "" {
 		name = "oci:" + filepath.Join(r.options.StateDir, "repos", r.plan.Project)
 	}

@@ -28,7 +28,6 @@ import (
 
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/client"
-	"github.com/moby/buildkit/solver/pb"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
@@ -65,7 +64,7 @@ func New(opts Options) *Solver { return &Solver{opts: opts} }
 
 // Solve builds b, starting BuildKit if this is the first build of the run.
 func (s *Solver) Solve(ctx context.Context, b stages.Build) (ocispec.Descriptor, error) {
-	runs, err := runPlatforms(b.Definition.Def)
+	runs, err := runPlatforms(b)
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
@@ -140,19 +139,15 @@ func ociRuntime(runs bool) (string, error) {
 	return os.Executable()
 }
 
-// runPlatforms are the platforms of a definition's RUNs.
-func runPlatforms(def [][]byte) ([]ocispec.Platform, error) {
-	var out []ocispec.Platform
-	for _, dt := range def {
-		var op pb.Op
-		if err := op.UnmarshalVT(dt); err != nil {
-			return nil, fmt.Errorf("reading the build definition: %w", err)
-		}
+// runPlatforms are the platforms of a build's RUNs.
+func runPlatforms(b stages.Build) (out []ocispec.Platform, err error) {
+	ops, err := b.Operations()
+	for _, op := range ops {
 		if op.GetExec() != nil {
 			out = append(out, op.GetPlatform().Spec())
 		}
 	}
-	return out, nil
+	return out, err
 }
 
 // checkEmulation says what RUNs of foreign platforms need. BuildKit is asked, as

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"slipway/stages"
 	"slipway/stages/buildkit/host"
 
 	"github.com/moby/buildkit/client/llb"
@@ -40,7 +41,7 @@ func TestOCIRuntime(t *testing.T) {
 			if want != "" && want != self {
 				want = filepath.Join(dir, want)
 			}
-			runs, err := runPlatforms(marshal(t, test.state).Def)
+			runs, err := runPlatforms(stages.Build{Definition: marshal(t, test.state)})
 			check(t, err)
 			got, err := ociRuntime(len(runs) > 0)
 			if got != want || (err != nil) != (want == "") || err != nil && !errors.Is(err, host.ErrNoRuntime) {
@@ -48,7 +49,7 @@ func TestOCIRuntime(t *testing.T) {
 			}
 		})
 	}
-	if runs, err := runPlatforms([][]byte{[]byte("no definition")}); err == nil {
+	if runs, err := runPlatforms(stages.Build{Definition: &llb.Definition{Def: [][]byte{[]byte("no definition")}}}); err == nil {
 		t.Errorf("a broken definition gives %v and no error", runs)
 	}
 }

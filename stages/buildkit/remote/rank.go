@@ -4,14 +4,12 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
 	"slices"
 	"strings"
 
 	"slipway/stages"
 
 	"github.com/containerd/platforms"
-	"github.com/moby/buildkit/solver/pb"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
@@ -34,11 +32,11 @@ func wantsOf(b stages.Build) (wants, error) {
 			parts = append(parts, "file "+info.Filename)
 		}
 	}
-	for _, dt := range b.Definition.Def {
-		var op pb.Op
-		if err := op.UnmarshalVT(dt); err != nil {
-			return w, fmt.Errorf("reading the build definition: %w", err)
-		}
+	ops, err := b.Operations()
+	if err != nil {
+		return w, err
+	}
+	for _, op := range ops {
 		if op.GetExec() != nil && op.GetPlatform() != nil {
 			w.runs = append(w.runs, op.GetPlatform().Spec())
 		}

@@ -210,6 +210,17 @@ func (s *BuildkitdServer) Kill() {
 		s.t.Errorf("killing buildkitd: %v", err)
 	}
 	<-s.ended
+	// The process was the parent of the daemon's, which the kernel kills then and
+	// which is gone a moment later.
+	for range 600 {
+		conn, err := net.Dial("unix", strings.TrimPrefix(s.Address, "unix://"))
+		if err != nil {
+			return
+		}
+		conn.Close()
+		time.Sleep(50 * time.Millisecond)
+	}
+	s.t.Error("a killed buildkitd still answers")
 }
 
 // Log is what the daemon has said.

@@ -2,13 +2,10 @@ package remote
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -18,7 +15,6 @@ import (
 	"github.com/moby/buildkit/client/connhelper"
 	"github.com/moby/buildkit/client/connhelper/dockercontainer"
 	"github.com/moby/buildkit/client/connhelper/kubepod"
-	"google.golang.org/grpc/credentials"
 )
 
 type dialFunc func(ctx context.Context) (net.Conn, error)
@@ -46,32 +42,6 @@ func dialer(a Address) (dialFunc, error) {
 		return nil, fmt.Errorf("%s: %w", a.Name, err)
 	}
 	return func(ctx context.Context) (net.Conn, error) { return helper.ContextDialer(ctx, "") }, nil
-}
-
-// transport is TLS as the address wants it, nil if it wants none.
-func (a Address) transport() (credentials.TransportCredentials, error) {
-	if !a.tls {
-		return nil, nil
-	}
-	config := &tls.Config{ServerName: a.serverName, MinVersion: tls.VersionTLS12}
-	if a.ca != "" {
-		pem, err := os.ReadFile(a.ca)
-		if err != nil {
-			return nil, fmt.Errorf("%s: ca: %w", a.Name, err)
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s: ca: %s has no certificate in PEM", a.Name, a.ca)
-		}
-	}
-	if a.cert != "" {
-		pair, err := tls.LoadX509KeyPair(a.cert, a.key)
-		if err != nil {
-			return nil, fmt.Errorf("%s: cert and key: %w", a.Name, err)
-		}
-		config.Certificates = []tls.Certificate{pair}
-	}
-	return credentials.NewTLS(config), nil
 }
 
 // line is the connection to one builder, one at a time, and remembers each time that

@@ -69,6 +69,18 @@ func TestHostUsageAndPrune(t *testing.T) {
 	build("third", "--require-built-images") // what was made is not the cache's
 }
 
+// A build that fails leaves none of the files of the step that failed.
+func TestUsageAfterAFailure(t *testing.T) {
+	t.Parallel()
+	registry := busyRegistry(t)
+	repo := testenv.GitRepo(t, busyApp("dd if=/dev/zero of=/large bs=1M count=20 && false"))
+	cli := testenv.Slipway(t)
+	r := cli.Run(repo.Dir, nil, "build", "--container-registry-mirror", "http://"+registry.Host)
+	if items := usage(t, cli, "builds"); r.Code != 1 || len(items) != 1 || items[0].Size > 10<<20 {
+		t.Errorf("exit code %d, left are %+v", r.Code, items)
+	}
+}
+
 // What a run uses is shown, and left alone.
 func TestHostUsageOfARun(t *testing.T) {
 	t.Parallel()

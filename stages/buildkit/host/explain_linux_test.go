@@ -68,3 +68,12 @@ func TestParseSubIDs(t *testing.T) {
 		t.Errorf("somebody without a line has %v", got)
 	}
 }
+
+// Directories that overlays cannot be told are named as the reason.
+func TestSnapshotterOfAnOddDirectory(t *testing.T) {
+	for _, dir := range []string{"/a:b", "/a,b", `/a\b`} {
+		if name, why := (Isolation{}).Snapshotter(dir); name != Native || len(why) != 1 || !strings.Contains(why[0].Error(), "a colon, a comma or a backslash") {
+			t.Errorf("%s: %s, %v", dir, name, why)
+		}
+	}
+}

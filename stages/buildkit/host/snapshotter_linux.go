@@ -3,6 +3,7 @@ package host
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/containerd/containerd/v2/plugins/snapshots/overlay/overlayutils"
 	fuseoverlayfs "github.com/containerd/fuse-overlayfs-snapshotter/v2"
@@ -19,6 +20,9 @@ const (
 // Snapshotter is the best one that works on the file system of dir, and why those
 // before it do not. It belongs into a worker process.
 func (i Isolation) Snapshotter(dir string) (name string, why []error) {
+	if strings.ContainsAny(dir, `:,\`) { // which separate and quote directories in their options
+		return Native, append(why, fmt.Errorf("%s, %s: not in %s, as its name has a colon, a comma or a backslash: put the state elsewhere with XDG_STATE_HOME", Overlay, FuseOverlay, dir))
+	}
 	user := i.UserNamespace || userns.RunningInUserNS()
 	if err := overlayutils.Supported(dir); user && overlayutils.IsPathOnTmpfs(dir) {
 		// It mounts, and shows what was in a directory that was removed and made again.

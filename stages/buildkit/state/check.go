@@ -1,11 +1,13 @@
 package state
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -20,12 +22,33 @@ type brokenError struct {
 func (e *brokenError) Error() string { return fmt.Sprintf("%s: %v", e.file, e.err) }
 func (e *brokenError) Unwrap() error { return e.err }
 
+// bootID is another one each time the machine starts (random(4)); "" where that is
+// not to be had.
+func bootID() (string, error) {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	return strings.TrimSpace(string(id)), err
+}
+
+// checkBoot looks whether the machine went down while a slot was used. Its
+// databases are on disk then, and may speak of layers whose files are not, or are
+// empty: they would be taken for whole.
+func checkBoot(dirty, boot string) error {
+	then, err := os.ReadFile(dirty)
+	if err != nil || len(then) == 0 || string(then) == boot {
+		return nil // it was given back, or its user was killed
+	}
+	return &brokenError{dirty, errors.New("the machine went down while a run used it")}
+}
+
 // databases are what BuildKit, containerd and its snapshotter keep below a slot.
 var databases = []string{"*.db", "runc-*/*.db", "runc-*/snapshots/*.db"}
 
 // check looks into the databases of a slot before BuildKit does, since that would
-// end the process at what it cannot read. A killed process leaves none broken,
-// a machine that lost its power may; so after either all is read.
+// end the process at what it cannot read. A killed process leaves none broken, a
+// disk that was full may; after either all is read.
 func check(path string, thorough bool) error {
 	for _, pattern := range databases {
 		for _, file := range glob(path, pattern) {

@@ -144,10 +144,8 @@ func (c *collection) own(s *Store, cache Cache, size int64) error {
 		}
 		rules = append(rules, client.PruneInfo{All: true, MaxUsedSpace: max(1, size-excess)})
 	}
-	if s.dirty {
-		if err := cache.Prune(c.ctx, nil); err != nil && c.ctx.Err() == nil {
-			return fmt.Errorf("clearing away what a killed run has left: %w", err)
-		}
+	if err := cache.Prune(c.ctx, nil); err != nil && c.ctx.Err() == nil {
+		return fmt.Errorf("clearing away what failed and killed builds have left: %w", err)
 	}
 	for _, rule := range rules {
 		if c.ctx.Err() != nil {

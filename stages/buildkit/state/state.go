@@ -29,7 +29,7 @@ import (
 const (
 	lockName  = "lock"
 	sizeName  = "size"   // bytes in decimal, as they were when the slot was last given back
-	dirtyName = "in-use" // there while the slot is used, and after its user was killed
+	dirtyName = "in-use" // there while the slot is used, and after its user was killed; holds the bootID
 	removed   = ".removed-"
 	broken    = ".broken-"
 )

@@ -110,15 +110,22 @@ func (s *Store) prepare(o Options) error {
 	if err := sweep(s.path, o.Note); err != nil {
 		return err
 	}
-	if err := check(s.path, s.dirty); err != nil {
+	boot, err := bootID()
+	if err == nil {
+		err = checkBoot(filepath.Join(s.path, dirtyName), boot)
+	}
+	if err == nil {
+		err = check(s.path, s.dirty)
+	}
+	if err != nil {
 		return err
 	}
-	err := s.lock.Truncate(0)
+	err = s.lock.Truncate(0)
 	if err == nil {
 		_, err = s.lock.WriteAt([]byte(strconv.Itoa(o.Owner)), 0)
 	}
 	if err == nil {
-		err = os.WriteFile(filepath.Join(s.path, dirtyName), nil, 0o600)
+		err = os.WriteFile(filepath.Join(s.path, dirtyName), []byte(boot), 0o600)
 	}
 	return err
 }

@@ -141,12 +141,15 @@ func TestBrokenSlots(t *testing.T) {
 		killed   bool
 		broken   bool
 	}{
-		"whole":             {"cache.db", func(*testing.T, string) {}, true, false},
-		"never written to":  {"cache.db", func(t *testing.T, path string) { must(t, os.Truncate(path, 0)) }, false, false},
-		"no database":       {"cache.db", func(t *testing.T, path string) { write(t, path, strings.Repeat("no database", 10000)) }, false, true},
-		"cut short":         {"runc-overlayfs/metadata_v2.db", func(t *testing.T, path string) { must(t, os.Truncate(path, 3*4096)) }, false, true},
-		"cut to nothing":    {"runc-overlayfs/containerdmeta.db", func(t *testing.T, path string) { must(t, os.Truncate(path, 100)) }, false, true},
-		"garbage in pages":  {"runc-native/snapshots/metadata.db", garbage, true, true},
+		"whole":            {"cache.db", func(*testing.T, string) {}, true, false},
+		"never written to": {"cache.db", func(t *testing.T, path string) { must(t, os.Truncate(path, 0)) }, false, false},
+		"no database":      {"cache.db", func(t *testing.T, path string) { write(t, path, strings.Repeat("no database", 10000)) }, false, true},
+		"cut short":        {"runc-overlayfs/metadata_v2.db", func(t *testing.T, path string) { must(t, os.Truncate(path, 3*4096)) }, false, true},
+		"cut to nothing":   {"runc-overlayfs/containerdmeta.db", func(t *testing.T, path string) { must(t, os.Truncate(path, 100)) }, false, true},
+		"garbage in pages": {"runc-native/snapshots/metadata.db", garbage, true, true},
+		"machine went down": {"cache.db", func(t *testing.T, path string) {
+			write(t, filepath.Join(filepath.Dir(path), dirtyName), "another start")
+		}, true, true},
 		"a directory of it": {"history.db", func(t *testing.T, path string) { must(t, os.Remove(path)); must(t, os.Mkdir(path, 0o700)) }, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -33,6 +33,7 @@ func planImages(ctx context.Context, p *Project, pins *lock.File, sections []wer
 	for _, section := range sections {
 		all[section.Name] = &planned{done: make(chan struct{})}
 	}
+	p.readAhead(sections)
 	errs := make([]error, len(sections))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
@@ -152,6 +153,16 @@ type parsedFile struct {
 // dockerfilePath is the path of an image's Dockerfile in the project.
 func dockerfilePath(section werfyaml.Image) string {
 	return path.Join(section.Context, section.Dockerfile)
+}
+
+// readAhead reads the Dockerfiles and ignore files of all sections in one go.
+func (p *Project) readAhead(sections []werfyaml.Image) {
+	var names []string
+	for _, section := range sections {
+		name := dockerfilePath(section)
+		names = append(append(names, name), ignoreFiles(name, section.Context)...)
+	}
+	p.source.ReadAhead(names)
 }
 
 // input reads what an image section names.

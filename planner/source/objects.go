@@ -41,6 +41,7 @@ type objects struct {
 	sizes map[string]int64
 	links map[string]string   // targets of symbolic links
 	files map[string]diskFile // objects that the work tree stands in for
+	ahead map[string][]byte   // contents that were read before they are opened
 }
 
 func newObjects(ctx context.Context, g *git, idLength int) *objects {
@@ -49,7 +50,7 @@ func newObjects(ctx context.Context, g *git, idLength int) *objects {
 		newHash = sha256.New
 	}
 	return &objects{ctx: ctx, git: g, newHash: newHash,
-		sizes: map[string]int64{}, links: map[string]string{}, files: map[string]diskFile{}}
+		sizes: map[string]int64{}, links: map[string]string{}, files: map[string]diskFile{}, ahead: map[string][]byte{}}
 }
 
 // open returns an object's content and size.
@@ -57,7 +58,12 @@ func (o *objects) open(oid string) (io.ReadCloser, int64, error) {
 	o.mu.Lock()
 	file, ok := o.files[oid]
 	size := o.sizes[oid]
+	data, read := o.ahead[oid]
+	delete(o.ahead, oid)
 	o.mu.Unlock()
+	if read {
+		return io.NopCloser(bytes.NewReader(data)), int64(len(data)), nil
+	}
 	if ok {
 		r, err := file.open(oid, size, o.newHash())
 		return r, size, err
@@ -82,12 +88,72 @@ func (o *objects) open(oid string) (io.ReadCloser, int64, error) {
 	if size > maxBuffered {
 		return &stream{objects: o, process: p, oid: oid, left: size}, size, nil
 	}
-	data := make([]byte, size+1) // and the line feed that ends an answer
+	data = make([]byte, size+1) // and the line feed that ends an answer
 	if _, err := io.ReadFull(p.out, data); err != nil {
 		return nil, 0, objectError(oid, p.stop(err))
 	}
 	o.batch = p
 	return io.NopCloser(bytes.NewReader(data[:size])), size, nil
+}
+
+// isFile tells whether the work tree stands in for an object.
+func (o *objects) isFile(oid string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	_, ok := o.files[oid]
+	return ok
+}
+
+// readAhead reads objects that are going to be opened, each once: asked for one by
+// one, they cost two context switches each. What cannot be read is left for who
+// opens it, who is told why.
+func (o *objects) readAhead(oids []string) {
+	o.batchMu.Lock()
+	defer o.batchMu.Unlock()
+	p, err := o.ready(&o.batch, "--batch")
+	if err != nil {
+		return
+	}
+	o.batch = nil // put back once all answers are complete
+	// Both pipes are finite: write and read at the same time.
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		io.WriteString(p.in, strings.Join(oids, "\n")+"\n") // a failure shows in the answers
+	}()
+	for _, oid := range oids {
+		if err := o.readAnswer(p, oid); err != nil && p.ended() {
+			break
+		}
+	}
+	<-written
+	if !p.ended() {
+		o.batch = p
+	}
+}
+
+// readAnswer reads what was asked of the process, and keeps it if it is small.
+func (o *objects) readAnswer(p *process, oid string) error {
+	size, err := p.answer(oid)
+	if err != nil {
+		return err
+	}
+	o.know(oid, size)
+	if size > maxBuffered {
+		_, err = io.CopyN(io.Discard, p.out, size+1)
+	} else {
+		data := make([]byte, size+1) // and the line feed that ends an answer
+		if _, err = io.ReadFull(p.out, data); err == nil {
+			o.contents.Add(1)
+			o.mu.Lock()
+			o.ahead[oid] = data[:size]
+			o.mu.Unlock()
+		}
+	}
+	if err != nil {
+		return p.stop(err)
+	}
+	return nil
 }
 
 // read returns the whole content of an object.

@@ -210,6 +210,33 @@ func TestPartialClone(t *testing.T) {
 	})
 }
 
+// TestReadAhead reads files twice, of which git is asked once, and leaves all else
+// to who reads it.
+func TestReadAhead(t *testing.T) {
+	big := string(noise(maxBuffered + 1))
+	repo := newRepo(t, files{"a": "1", "b": "2", "same": "1", "big": big, "d/c": "3", "l": "->a", "gone": "4"})
+	removeObject(t, repo, "HEAD:gone")
+	s := openSource(t, Options{Dir: repo})
+	names := []string{"a", "same", "gone", "none", "big", "l", "d", "d/c", "b"}
+	s.ReadAhead(names)
+	equal(t, s.Stats(), Stats{Processes: 3, Objects: 3})
+	for name, want := range map[string]string{"a": "1", "b": "2", "d/c": "3", "big": big} {
+		data, err := fs.ReadFile(s.FS(), name)
+		must(t, err)
+		equal(t, string(data) == want, true)
+	}
+	_, err := fs.ReadFile(s.FS(), "gone")
+	wantError(t, err, ErrMissingObject, "gone")
+	equal(t, s.Stats().Processes, 3)
+	s.main.batch.cancel()
+	<-s.main.batch.done
+	s.ReadAhead(names) // git's death is told to the next reader, or to nobody
+	s.ReadAhead(names)
+	data, err := fs.ReadFile(s.FS(), "d/c")
+	must(t, err)
+	equal(t, string(data), "3")
+}
+
 // TestGitThatDies shows that a process which ends is replaced.
 func TestGitThatDies(t *testing.T) {
 	repo := newRepo(t, files{"a": "1", "b": "2"})

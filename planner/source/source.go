@@ -288,6 +288,29 @@ func (s *Source) readCommit() (Commit, error) {
 	return Commit{}, errors.New("it names no committer")
 }
 
+// ReadAhead reads files of the commit that are going to be read, in one go. Names
+// that are none of its regular files do not matter.
+func (s *Source) ReadAhead(names []string) {
+	v := s.project.view()
+	oids := map[*repository][]string{}
+	seen := map[string]bool{}
+	for _, name := range names {
+		i, ok := v.tree.find(name)
+		if !ok || !v.tree[i].Mode.IsRegular() || seen[v.tree[i].OID] {
+			continue
+		}
+		n := v.tree[i]
+		seen[n.OID] = true
+		if n.repo.isFile(n.OID) {
+			continue
+		}
+		oids[n.repo] = append(oids[n.repo], n.OID)
+	}
+	for repo, wanted := range oids {
+		repo.readAhead(wanted)
+	}
+}
+
 // FS is the project as a file system: it also implements fs.ReadFileFS,
 // fs.ReadDirFS, fs.StatFS and fs.ReadLinkFS. Open, ReadFile, ReadDir and Stat
 // follow symbolic links as long as they stay inside the project, else they fail

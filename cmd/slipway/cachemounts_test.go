@@ -30,7 +30,7 @@ USER 1000
 RUN --mount=type=cache,id=own,target=/o,uid=1000,gid=10,mode=0700 echo $N >>/o/runs && cat /o/runs && stat -c %u:%g:%a /o
 RUN --mount=type=cache,from=busybox,source=/etc,target=/from cat /from/group
 `)
-	cli, dir := testenv.Slipway(t), filepath.Join(t.TempDir(), "caches")
+	cli, dir := testenv.Slipway(t), filepath.Join(testenv.BuildDir(t), "caches")
 	n := 0
 	build := func(cli *testenv.CLI, where string) string {
 		n++

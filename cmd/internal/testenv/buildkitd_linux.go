@@ -59,7 +59,7 @@ func Buildkitd(t testing.TB, o BuildkitdOptions) *BuildkitdServer {
 	args = append(append(args, o.Reaches...), "--", Tool(t, "buildkitd"), "--config", filepath.Join(dir, "buildkitd.toml"),
 		"--root", filepath.Join(dir, "state"), "--addr", s.Address, "--otel-socket-path", filepath.Join(dir, "otel"), "--oci-worker-net", "host")
 	cmd := exec.Command(Tool(t, "unshare"), append(args, o.Args...)...)
-	cmd.Env = append(baseEnv(), "HOME="+dir)
+	cmd.Env = append(baseEnv(), "HOME="+dir, "XDG_RUNTIME_DIR="+dir) // where a rootless runc keeps its state
 	if cmd.Stderr, err = os.Create(s.log); err != nil {
 		t.Fatal(err)
 	}

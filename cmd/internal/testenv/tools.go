@@ -145,6 +145,19 @@ func removeAll(dir string) error {
 	return nil
 }
 
+// BuildDir is a directory like those of t.TempDir, for what RUNs write: their users
+// are not the test's, which could not remove what they own.
+func BuildDir(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	t.Cleanup(func() {
+		if err := removeAll(dir); err != nil {
+			t.Errorf("removing what builds left: %v", err)
+		}
+	})
+	return dir
+}
+
 // userNamespaceArgs are arguments of unshare(1), by which a user without privileges
 // is root, with the ids that the machine lends to that user.
 func userNamespaceArgs() []string {

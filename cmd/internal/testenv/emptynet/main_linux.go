@@ -11,10 +11,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strconv"
 	"syscall"
@@ -32,7 +34,7 @@ func main() {
 func run(args []string) error {
 	split := slices.Index(args, "--")
 	if split < 0 || split == len(args)-1 {
-		return fmt.Errorf("no command is given")
+		return errors.New("no command is given")
 	}
 	addresses, command := args[:split], args[split+1:]
 	if err := loopbackUp(); err != nil {
@@ -57,6 +59,12 @@ func run(args []string) error {
 	}
 	path, err := exec.LookPath(command[0])
 	if err != nil {
+		return err
+	}
+	// What unshare --kill-child asked for is the thread's that it started; the one
+	// that becomes the command may be another.
+	runtime.LockOSThread()
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
 		return err
 	}
 	env := append(os.Environ(), "LISTEN_FDS=1", "LISTEN_PID="+strconv.Itoa(os.Getpid()))

@@ -18,7 +18,8 @@ import (
 // a local registry or layout never do.
 type credentialStore struct {
 	path     string
-	homeless error // there is no home that path could be in
+	homeless error                      // there is no home that path could be in
+	first    func() (configFile, error) // what path has before store reads it
 	store    func() (credentials.Store, error)
 
 	mu    sync.Mutex
@@ -36,7 +37,9 @@ func newCredentialStore(dir string) *credentialStore {
 		dir = filepath.Join(home, ".docker")
 	}
 	c := &credentialStore{path: filepath.Join(dir, "config.json"), homeless: homeless, found: map[string]bool{}}
+	c.first = sync.OnceValues(func() (configFile, error) { return readConfigFile(c.path) })
 	c.store = sync.OnceValues(func() (credentials.Store, error) {
+		_, _ = c.first() // an error is the store's, too
 		return credentials.NewStore(c.path, credentials.StoreOptions{})
 	})
 	return c

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"slipway/oci/tokens"
+
 	"oras.land/oras-go/v2/registry/remote/auth"
 )
 
@@ -146,9 +148,10 @@ func (h *host) enter(ctx context.Context, scopes string) (leave func(), err erro
 
 // client sends the requests of one repository, with the scopes of all.
 type client struct {
-	auth *auth.Client
-	host *host
-	hint bool // false for base images: only read, and often somebody else's
+	auth   *auth.Client
+	tokens *tokens.Cache
+	host   *host
+	hint   bool // false for base images: only read, and often somebody else's
 }
 
 // Do implements remote.Client.
@@ -169,6 +172,11 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 		defer leave()
 	}
 	resp, err := c.auth.Do(req.WithContext(ctx))
+	if err == nil && resp.StatusCode == http.StatusForbidden {
+		// A new token may say more, once somebody has given the right: the next run gets
+		// one. (401 is how a registry asks for one, and that is heeded at once.)
+		_ = c.tokens.Forget(name)
+	}
 	if isDialError(err) && ctx.Err() == nil {
 		err = c.host.unreachable(err)
 	}

@@ -1,7 +1,6 @@
 package oci
 
 import (
-	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -10,7 +9,6 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -75,6 +73,7 @@ func (s *Session) Login(ctx context.Context, registryName, user, password string
 	if err := s.credentials.put(ctx, registryName, credential); err != nil {
 		return checked, &Error{Op: "store the credentials for", Ref: registryName, Err: hide(err, credential)}
 	}
+	_ = s.tokens.Forget(host) // nothing finds them under a changed configuration, anyway
 	return checked, nil
 }
 
@@ -116,9 +115,11 @@ func (c withBasicAuth) Do(req *http.Request) (*http.Response, error) {
 	return c.Client.Do(req)
 }
 
-// Logout forgets the credentials for a registry. found is false if there are none.
+// Logout forgets the credentials for a registry, and the tokens that were got with
+// them. found is false if there are no credentials.
 func (s *Session) Logout(ctx context.Context, registryName string) (found bool, err error) {
-	if found, err = s.credentials.remove(ctx, registryName); err != nil {
+	found, err = s.credentials.remove(ctx, registryName)
+	if err = errors.Join(err, s.tokens.Forget(apiHost(registryName))); err != nil {
 		err = &Error{Op: "log out from", Ref: registryName, Err: err}
 	}
 	return found, err
@@ -190,22 +191,12 @@ func (c *credentialStore) open(address string) (*dockerConfig, error) {
 	if err != nil {
 		return nil, c.saying(err)
 	}
-	var fields struct {
-		Auths       map[string]json.RawMessage `json:"auths"`
-		CredsStore  string                     `json:"credsStore"`
-		CredHelpers map[string]string          `json:"credHelpers"`
-	}
-	raw, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	fields, err := readConfigFile(path)
+	if err != nil {
 		return nil, c.saying(err)
 	}
-	if len(strings.TrimSpace(string(raw))) > 0 {
-		if err := json.Unmarshal(raw, &fields); err != nil {
-			return nil, c.saying(err)
-		}
-	}
 	config := &dockerConfig{file: file, auths: fields.Auths}
-	if helper := cmp.Or(fields.CredHelpers[address], fields.CredsStore); helper != "" {
+	if helper := fields.helper(address); helper != "" {
 		config.helper = credentials.NewNativeStore(helper)
 	}
 	return config, nil

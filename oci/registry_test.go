@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -204,9 +205,10 @@ func pushIndex(t *testing.T, repo Repository, name string, list ...ocispec.Platf
 
 // bearer asks for a token whose scopes cover the request, and hands out any.
 type bearer struct {
-	tokens int
-	denied string // a repository for which push is never granted
-	mu     sync.Mutex
+	tokens  int
+	denied  string // a repository for which push is never granted
+	revoked int    // the first tokens, which are refused
+	mu      sync.Mutex
 }
 
 func (b *bearer) wrap(next http.Handler) http.Handler {
@@ -214,12 +216,13 @@ func (b *bearer) wrap(next http.Handler) http.Handler {
 		if r.URL.Path == "/token" {
 			b.mu.Lock()
 			b.tokens++
+			n := b.tokens
 			b.mu.Unlock()
 			scopes := strings.Join(r.URL.Query()["scope"], " ")
 			if b.denied != "" {
 				scopes = strings.ReplaceAll(scopes, b.denied+":pull,push", b.denied+":pull")
 			}
-			fmt.Fprintf(w, `{"token":%q}`, base64.RawURLEncoding.EncodeToString([]byte(scopes)))
+			fmt.Fprintf(w, `{"token":"%d.%s","expires_in":300}`, n, base64.RawURLEncoding.EncodeToString([]byte(scopes)))
 			return
 		}
 		name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/v2/"), "/manifests/")
@@ -228,8 +231,13 @@ func (b *bearer) wrap(next http.Handler) http.Handler {
 		if isWrite(r.Method) {
 			want = append(want, "push")
 		}
-		token, _ := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
-		if !covers(string(token), name, want) {
+		number, encoded, _ := strings.Cut(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), ".")
+		token, _ := base64.RawURLEncoding.DecodeString(encoded)
+		b.mu.Lock()
+		n, _ := strconv.Atoi(number)
+		revoked := n <= b.revoked
+		b.mu.Unlock()
+		if revoked || !covers(string(token), name, want) {
 			w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="http://%s/token",service="test",scope="repository:%s:%s"`,
 				r.Host, name, strings.Join(want, ",")))
 			http.Error(w, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`, http.StatusUnauthorized)

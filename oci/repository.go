@@ -102,7 +102,7 @@ func apiHost(registry string) string {
 
 func (s *Session) newRemote(registryHost, repository string, plainHTTP, hint bool) *remote.Repository {
 	return &remote.Repository{
-		Client:    &client{auth: s.client, host: s.host(registryHost), hint: hint},
+		Client:    &client{auth: s.client, tokens: s.tokens, host: s.host(registryHost), hint: hint},
 		Reference: registry.Reference{Registry: registryHost, Repository: repository},
 		PlainHTTP: plainHTTP,
 	}

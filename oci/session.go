@@ -20,6 +20,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"slipway/oci/tokens"
+
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/retry"
 )
@@ -39,6 +41,9 @@ type Options struct {
 	// DockerConfig is the directory of Docker's config.json; empty means
 	// $DOCKER_CONFIG, else ~/.docker.
 	DockerConfig string
+	// TokenDir is where bearer tokens are kept between runs, see oci/tokens; empty
+	// means nowhere.
+	TokenDir string
 	// Transport replaces the session's own connection pool, and with it
 	// SkipTLSVerify. Tests count and redirect requests with it.
 	Transport http.RoundTripper `json:"-"`
@@ -59,6 +64,7 @@ type Session struct {
 	client      *auth.Client
 	counter     *counter
 	credentials *credentialStore
+	tokens      *tokens.Cache
 	mirrors     []mirror
 	settle      func(ctx context.Context, d time.Duration) error // see Claim
 
@@ -88,13 +94,14 @@ func NewSession(o Options) (*Session, error) {
 		hosts:       map[string]*host{},
 		repos:       map[string]Repository{},
 	}
+	s.tokens = tokens.New(o.TokenDir, tokenOwner{s})
 	s.client = &auth.Client{
-		Client: &http.Client{Transport: &retry.Transport{
+		Client: &http.Client{Transport: tokens.Observer{Base: &retry.Transport{
 			Base:   s.counter,
 			Policy: func() retry.Policy { return retryPolicy },
-		}},
+		}}},
 		Header:     http.Header{"User-Agent": {o.UserAgent}},
-		Cache:      auth.NewCache(),
+		Cache:      s.tokens,
 		ClientID:   "slipway",
 		Credential: s.credentials.get,
 	}
@@ -107,10 +114,10 @@ func (s *Session) Requests() Stats {
 }
 
 // Options are the options of the session, for a session of another process: all
-// but Transport.
+// but Transport and TokenDir, as that process has other credentials.
 func (s *Session) Options() Options {
 	o := s.opts
-	o.Transport = nil
+	o.Transport, o.TokenDir = nil, ""
 	return o
 }
 

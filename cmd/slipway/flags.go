@@ -165,6 +165,7 @@ func (f *flags) registry(r *runFlags) {
 
 // login adds the flags that say how registries are spoken to.
 func (f *flags) login(o *oci.Options) {
+	o.TokenDir = pipeline.TokenDir()
 	f.str(&o.DockerConfig, "docker-config", "Directory of the docker config.json with the credentials (default: $DOCKER_CONFIG or ~/.docker)")
 	f.boolean(&o.Insecure, "insecure-registry", "", "Use plain HTTP for registries (loopback ones always use it)")
 	f.boolean(&o.SkipTLSVerify, "skip-tls-verify-registry", "", "Do not verify the certificates of registries")

@@ -102,6 +102,7 @@ func open(ctx context.Context, o Options) (*run, error) {
 		}
 		o.StateDir = dir
 	}
+	o.Registry.TokenDir = tokenDir(o.StateDir)
 	session, err := oci.NewSession(o.Registry)
 	if err != nil {
 		return nil, &diag.Diagnostic{Message: err.Error()}
@@ -256,3 +257,15 @@ func StateDir() (string, error) {
 	}
 	return filepath.Join(home, ".local", "state", "slipway"), nil
 }
+
+// TokenDir is where bearer tokens are kept, for verbs that need no other state; "",
+// which is nowhere, if there is no place for state.
+func TokenDir() string {
+	dir, err := StateDir()
+	if err != nil {
+		return ""
+	}
+	return tokenDir(dir)
+}
+
+func tokenDir(stateDir string) string { return filepath.Join(stateDir, "tokens") }

@@ -102,8 +102,8 @@ func claimedExpiry(token string) (time.Time, bool) {
 	return time.Unix(int64(min(max(*claims.Exp, 0), 1<<40)), 0), true
 }
 
-// holds tells whether a token shows one of the secrets to whoever reads it: some
-// servers answer with the password itself, or with base64 of it.
+// holds tells whether a token shows one of the secrets to whoever reads it: a
+// server may answer with the password itself, or with base64 of it.
 func holds(token string, secrets []string) bool {
 	texts := []string{token}
 	for part := range strings.SplitSeq(token, ".") {

@@ -122,10 +122,10 @@ func sweep(dir string, now time.Time) {
 
 // removeFiles removes the files of a host.
 func removeFiles(dir, host string) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return nil // a file in its place is how users keep tokens from being kept
 	}
+	entries, err := os.ReadDir(dir)
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Name(), filePrefix(host)) {
 			continue

@@ -12,7 +12,7 @@ import (
 // Item is one thing that is kept in the state directory.
 type Item struct {
 	// Kind is "builds" for a slot, "broken" for one that is set aside, "images" for
-	// a project's own repository, and else the name of what it is: "charts", "dev".
+	// a project's own repository, and else the name of what it is: "charts", "tokens".
 	Kind string    `json:"kind"`
 	Path string    `json:"path"`
 	Size int64     `json:"size"` // bytes on disk

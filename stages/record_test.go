@@ -92,7 +92,7 @@ func (n *noted) Event(e engine.Event) {
 }
 
 // trustingRun builds images with a record, and names each by an alias.
-func trustingRun(t *testing.T, repo oci.Repository, solver Solver, names [2]string) (notes noted, err error) {
+func trustingRun(ctx context.Context, t *testing.T, repo oci.Repository, solver Solver, names [2]string) (notes noted, err error) {
 	t.Helper()
 	byKey := map[engine.Key]*engine.Node{}
 	record := NewRecord(repo, sorted(key(names[0]), key(names[1])), nil)
@@ -107,7 +107,7 @@ func trustingRun(t *testing.T, repo oci.Repository, solver Solver, names [2]stri
 		last.Needs = append(last.Needs, byKey[key])
 	}
 	last.Needs = append(last.Needs, goals...)
-	_, err = engine.Run(t.Context(), append(goals, last), engine.Options{Sinks: []engine.Sink{&notes}})
+	_, err = engine.Run(ctx, append(goals, last), engine.Options{Sinks: []engine.Sink{&notes}})
 	return notes, err
 }
 
@@ -116,7 +116,7 @@ func TestRecord(t *testing.T) {
 		repo, solver := w.repo(t, "app"), &fakeSolver{session: w.session}
 		run := func(built []string, wantNote string) {
 			t.Helper()
-			notes, err := trustingRun(t, repo, solver, [2]string{"a", "b"})
+			notes, err := trustingRun(t.Context(), t, repo, solver, [2]string{"a", "b"})
 			check(t, err)
 			if got := solver.take(); len(got) != len(built) {
 				t.Errorf("built %v, want %v", got, built)
@@ -162,7 +162,7 @@ func TestRecordOfWhatIsGone(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 		check(t, Image{unasked: claims[:1]}.Confirm(t.Context()))
-		notes, err := trustingRun(t, repo, solver, [2]string{"a", "b"})
+		notes, err := trustingRun(t.Context(), t, repo, solver, [2]string{"a", "b"})
 		check(t, err)
 		if built := solver.take(); !slices.Equal(built, []string{"b"}) || len(notes) != 1 || !strings.Contains(notes[0], "withdrawn") {
 			t.Errorf("built %v, notes %q", built, notes)
@@ -170,18 +170,25 @@ func TestRecordOfWhatIsGone(t *testing.T) {
 	})
 }
 
-// A failed run writes no record, and neither does one of too many images.
+// A run that fails or is cancelled writes no record, nor does one of too many
+// images.
 func TestNoRecord(t *testing.T) {
 	everywhere(t, func(t *testing.T, w *world) {
 		repo := w.repo(t, "app")
-		solver := &fakeSolver{session: w.session, hook: func(_ context.Context, b Build) error {
-			if b.Name == "b" {
-				return errBroken
+		ctx, cancel := context.WithCancel(t.Context())
+		for _, end := range []func() error{
+			func() error { return errBroken },
+			func() error { cancel(); return nil },
+		} {
+			solver := &fakeSolver{session: w.session, hook: func(_ context.Context, b Build) error {
+				if b.Name == "b" {
+					return end()
+				}
+				return nil
+			}}
+			if _, err := trustingRun(ctx, t, repo, solver, [2]string{"a", "b"}); err == nil {
+				t.Error("the run did not fail")
 			}
-			return nil
-		}}
-		if _, err := trustingRun(t, repo, solver, [2]string{"a", "b"}); err == nil {
-			t.Error("the run did not fail")
 		}
 		keys, descs := planOf(17_000)
 		var needs []engine.Result

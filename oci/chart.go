@@ -58,8 +58,8 @@ func readChart(ctx context.Context, repo *remote.Repository, tag string) ([]byte
 		return nil, err
 	}
 	defer rc.Close()
-	if root.Size > maxManifestSize {
-		return nil, fmt.Errorf("the manifest has %d bytes, more than the %d allowed", root.Size, maxManifestSize)
+	if root.Size > MaxManifestSize {
+		return nil, fmt.Errorf("the manifest has %d bytes, more than the %d allowed", root.Size, MaxManifestSize)
 	}
 	raw, err := content.ReadAll(rc, root)
 	if err != nil {

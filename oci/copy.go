@@ -24,7 +24,7 @@ func Copy(ctx context.Context, src content.ReadOnlyStorage, dst Repository, root
 	meter.expect(root)
 	options := oras.CopyGraphOptions{
 		Concurrency:      pushLimit,
-		MaxMetadataBytes: maxManifestSize,
+		MaxMetadataBytes: MaxManifestSize,
 		FindSuccessors: func(ctx context.Context, fetcher content.Fetcher, desc ocispec.Descriptor) ([]ocispec.Descriptor, error) {
 			successors, err := content.Successors(ctx, fetcher, desc)
 			meter.expect(successors...)

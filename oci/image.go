@@ -17,9 +17,9 @@ import (
 	"oras.land/oras-go/v2/registry/remote"
 )
 
-// maxManifestSize bounds manifests, indexes and configs, which are held in
+// MaxManifestSize bounds manifests, indexes and configs, which are held in
 // memory; 4 MiB is what the distribution specification asks registries to take.
-const maxManifestSize = 4 << 20
+const MaxManifestSize = 4 << 20
 
 // Media types of Docker's image manifest version 2, schema 2, whose JSON the
 // types of the OCI specification can hold.
@@ -49,7 +49,7 @@ func sniffManifest(raw []byte) string {
 		Manifests     json.RawMessage `json:"manifests"`
 		Config        json.RawMessage `json:"config"`
 	}
-	if len(raw) > maxManifestSize || json.Unmarshal(raw, &shape) != nil || shape.SchemaVersion != 2 {
+	if len(raw) > MaxManifestSize || json.Unmarshal(raw, &shape) != nil || shape.SchemaVersion != 2 {
 		return ""
 	}
 	switch {
@@ -102,8 +102,8 @@ func ReadManifest(ctx context.Context, repo Repository, desc ocispec.Descriptor,
 }
 
 func readAll(ctx context.Context, from content.Fetcher, desc ocispec.Descriptor) ([]byte, error) {
-	if desc.Size > maxManifestSize {
-		return nil, fmt.Errorf("%s (%s) has %d bytes, more than the %d allowed", desc.Digest, desc.MediaType, desc.Size, maxManifestSize)
+	if desc.Size > MaxManifestSize {
+		return nil, fmt.Errorf("%s (%s) has %d bytes, more than the %d allowed", desc.Digest, desc.MediaType, desc.Size, MaxManifestSize)
 	}
 	return content.FetchAll(ctx, from, desc)
 }
@@ -206,8 +206,8 @@ func resolveIn(ctx context.Context, repo *remote.Repository, tagOrDigest string,
 		return "", nil, err
 	}
 	defer rc.Close()
-	if root.Size > maxManifestSize {
-		return "", nil, fmt.Errorf("the manifest has %d bytes, more than the %d allowed", root.Size, maxManifestSize)
+	if root.Size > MaxManifestSize {
+		return "", nil, fmt.Errorf("the manifest has %d bytes, more than the %d allowed", root.Size, MaxManifestSize)
 	}
 	raw, err := content.ReadAll(rc, root)
 	if err != nil {

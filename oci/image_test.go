@@ -206,7 +206,7 @@ func TestChooseDamagedIndex(t *testing.T) {
 		_, err := choose([]byte(in), linux)
 		wantError(t, err, want)
 	}
-	if sniffManifest([]byte(strings.Repeat(" ", maxManifestSize+1))) != "" {
+	if sniffManifest([]byte(strings.Repeat(" ", MaxManifestSize+1))) != "" {
 		t.Error("content beyond the limit is taken for a manifest")
 	}
 }

@@ -139,7 +139,7 @@ func (l *layout) resolveDigest(ctx context.Context, entries []ocispec.Descriptor
 		return ocispec.Descriptor{}, err
 	}
 	defer rc.Close()
-	raw, err := io.ReadAll(io.LimitReader(rc, maxManifestSize+1))
+	raw, err := io.ReadAll(io.LimitReader(rc, MaxManifestSize+1))
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}

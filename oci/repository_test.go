@@ -127,7 +127,7 @@ func TestReadImageRefuses(t *testing.T) {
 		if !IsIndex(index) {
 			t.Error("an index is not taken for one")
 		}
-		huge := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: someDigest, Size: maxManifestSize + 1}
+		huge := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: someDigest, Size: MaxManifestSize + 1}
 		_, _, _, err = ReadImage(t.Context(), repo, huge)
 		wantError(t, err, "more than")
 	})

@@ -51,6 +51,9 @@ func (s *Deliver) Run(ctx context.Context, needs []engine.Result) (engine.Result
 	if found && desc.Digest == image.Desc.Digest {
 		return Delivery{Image: image, current: true}, nil
 	}
+	if err := image.Confirm(ctx); err != nil {
+		return nil, err
+	}
 	if s.Target == s.Source {
 		return Delivery{Image: image}, nil
 	}

@@ -1,9 +1,9 @@
 package stages
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 
 	"slipway/engine"
 	"slipway/oci"
@@ -35,6 +35,9 @@ func NewBuild(repo oci.Repository, key engine.Key, recipe Recipe, solver Solver,
 // is *engine.Busy.
 func (s *BuildStage) Run(ctx context.Context, needs []engine.Result) (engine.Result, error) {
 	images, err := all(needs)
+	for _, image := range images {
+		err = cmp.Or(err, image.Confirm(ctx))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +67,7 @@ func (s *BuildStage) Run(ctx context.Context, needs []engine.Result) (engine.Res
 	if errors.As(err, &failed) && failed.Fetch && len(build.CacheFrom) > 0 && ctx.Err() == nil {
 		// A registry may have collected what a cache refers to. The cache that is
 		// stored after this build takes the place of that one.
-		engine.Emit(ctx, engine.Event{Kind: engine.EventNote, Text: fmt.Sprintf("building again without layer caches: %v", failed.Err)})
+		note(ctx, "building again without layer caches: %v", failed.Err)
 		build.CacheFrom = nil
 		desc, err = s.solver.Solve(ctx, build)
 	}

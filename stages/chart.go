@@ -45,7 +45,15 @@ func (s *ChartStage) Run(ctx context.Context, needs []engine.Result) (engine.Res
 	if err != nil {
 		return nil, err
 	}
+	image := Image{Repo: s.repo.Reference(), Tag: tag, found: found}
+	for _, i := range images {
+		image.unasked = append(image.unasked, i.unasked...)
+	}
 	if !found {
+		if err := image.Confirm(ctx); err != nil {
+			return nil, err
+		}
+		image.unasked = nil
 		if desc, err = oci.Pack(ctx, s.repo, want.MediaType, manifest, blobs...); err != nil {
 			return nil, err
 		}
@@ -53,5 +61,6 @@ func (s *ChartStage) Run(ctx context.Context, needs []engine.Result) (engine.Res
 			return nil, err
 		}
 	}
-	return Image{Repo: s.repo.Reference(), Tag: tag, Desc: desc, found: found}, nil
+	image.Desc = desc
+	return image, nil
 }

@@ -127,7 +127,7 @@ func (s *CopyKeys) Run(ctx context.Context, _ []engine.Result) (engine.Result, e
 	if err != nil {
 		return nil, err
 	}
-	engine.Emit(ctx, engine.Event{Kind: engine.EventNote, Text: fmt.Sprintf("%d keys were copied, %d were there", copied, there)})
+	note(ctx, "%d keys were copied, %d were there", copied, there)
 	return Published{moved: copied > 0}, nil
 }
 

@@ -27,6 +27,9 @@ func NewFinal(source, target oci.Repository, key engine.Key, copies *semaphore.W
 // Run copies the image by digest, and then gives it its key tag.
 func (s *Final) Run(ctx context.Context, needs []engine.Result) (engine.Result, error) {
 	image, err := only(needs)
+	if err == nil {
+		err = image.Confirm(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -24,8 +24,9 @@ type Image struct {
 	Tag  string        // the key tag
 	Desc ocispec.Descriptor
 
-	found  bool
-	copied bool
+	found   bool
+	copied  bool
+	unasked []claim // see Confirm
 }
 
 // Copied tells that the image was brought from where it had been built before.
@@ -93,4 +94,9 @@ func need[T any](needs []engine.Result) (T, error) {
 		return zero, fmt.Errorf("a stage that needs a %T was given a %T", zero, needs[0])
 	}
 	return t, nil
+}
+
+// note tells people something that they should read.
+func note(ctx context.Context, format string, args ...any) {
+	engine.Emit(ctx, engine.Event{Kind: engine.EventNote, Text: fmt.Sprintf(format, args...)})
 }

@@ -48,7 +48,7 @@ type foreign struct {
 
 // Fetch copies the image; the key tag comes last.
 func (f *foreign) Fetch(ctx context.Context) (engine.Result, error) {
-	engine.Emit(ctx, engine.Event{Kind: engine.EventNote, Text: "copying from " + f.from.Reference().Name()})
+	note(ctx, "copying from %s", f.from.Reference().Name())
 	if err := copyImage(ctx, f.to.Copies, f.from, f.to.Repo, Image{Desc: f.desc}); err != nil {
 		return nil, err
 	}

@@ -45,7 +45,7 @@ func (t *Turns) take(ctx context.Context, name string) (release func(), err erro
 	file, err := lockFile(path)
 	if err != nil {
 		t.note.Do(func() {
-			engine.Emit(ctx, engine.Event{Kind: engine.EventNote, Text: fmt.Sprintf("other runs on this machine may build the same at the same time: %v", err)})
+			note(ctx, "other runs on this machine may build the same at the same time: %v", err)
 		})
 		return func() {}, nil
 	}

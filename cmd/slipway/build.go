@@ -17,6 +17,7 @@ func buildCommand() *cobra.Command {
 	var b pipeline.BuildOptions
 	r.project(f)
 	r.running(f)
+	r.trusts(f)
 	f.finalOnly(&r, false)
 	f.customTags(&b.CustomTags)
 	r.saves(f)

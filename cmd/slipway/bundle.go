@@ -22,6 +22,7 @@ func publishCommand() *cobra.Command {
 	helmName := true
 	r.project(f)
 	r.running(f)
+	r.trusts(f)
 	r.saves(f)
 	r.uses(f)
 	f.noEffectSwitch(noChartRepos, "skip-dependencies-repo-refresh", "L")

@@ -28,6 +28,7 @@ Nothing is published before all images are there. A tag may hold
 	separator := "\n"
 	r.project(f)
 	r.running(f)
+	r.trusts(f)
 	r.saves(f)
 	r.uses(f)
 	f.finalOnly(&r, true)

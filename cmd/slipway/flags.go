@@ -193,6 +193,11 @@ func (r *runFlags) saves(f *flags) {
 	f.str(&r.BuildReport.Path, "build-report-path", "The build report, JSON or variables for a shell by its extension, .json or .env (default: "+pipeline.DefaultBuildReport+")")
 }
 
+// trusts adds the flag of verbs that can take their images from a plan record.
+func (r *runFlags) trusts(f *flags) {
+	f.boolean(&r.TrustPlan, "trust-plan", "", "Ask for no image where --repo has a record of this plan, which a run with this flag that has succeeded writes; for repositories whose tags nobody deletes")
+}
+
 // uses adds the flag of verbs that can take their images from a build report.
 func (r *runFlags) uses(f *flags) {
 	f.boolean(&r.BuildReport.Use, "use-build-report", "", "Build nothing: take the images that --build-report-path has, which must exist and be those of this commit")

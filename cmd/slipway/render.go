@@ -29,6 +29,7 @@ made up, and neither a registry nor BuildKit is needed.`,
 	stub := false
 	r.project(f)
 	r.running(f)
+	r.trusts(f)
 	m.add(f)
 	valuesFlags(f, &given)
 	f.boolean(&stub, "stub-tags", "", "Use REPO:TAG for every image, looking for none and building none")

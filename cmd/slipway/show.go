@@ -26,7 +26,7 @@ func (r *runFlags) show(cmd *cobra.Command, verb func(pipeline.Options) (*pipeli
 		return err // nothing was run
 	}
 	if !r.log.quiet {
-		progress.Summary(os.Stderr, report.Report, "build", "copy", "label", "final", "chart", "tag")
+		progress.Summary(os.Stderr, report.Report, "build", "copy", "label", "final", "chart", "tag", "record")
 	}
 	if n := report.Requests; n.Total > 0 && !r.log.quiet {
 		fmt.Fprintf(os.Stderr, "%d registry requests, %d of them writes\n", n.Total, n.Writes)

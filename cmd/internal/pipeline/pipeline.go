@@ -44,6 +44,9 @@ type Options struct {
 	// RequireBuilt makes a missing image an error instead of a build.
 	RequireBuilt bool
 	BuildReport  BuildReportOptions
+	// TrustPlan takes the images from the plan record where there is one, and asks
+	// for none of them; where there is none, it is written.
+	TrustPlan bool
 	// Network is how RUNs reach the network, default, none or host, whatever
 	// werf.yaml says; "" leaves it to that.
 	Network string
@@ -112,6 +115,9 @@ func open(ctx context.Context, o Options) (*run, error) {
 	}
 	if err := checkHow(o); err != nil {
 		return nil, err
+	}
+	if o.TrustPlan && o.BuildReport.Use {
+		return nil, &diag.Diagnostic{Message: "--trust-plan and --use-build-report exclude each other: the images are taken from the one or from the other", Advice: "leave one of them out"}
 	}
 	builders, err := solverOf(o, session)
 	if err != nil {
@@ -213,6 +219,9 @@ func (r *run) execute(ctx context.Context, goals []*engine.Node) (*Report, error
 			goals = append(goals, r.image(image))
 		}
 	}
+	if r.options.TrustPlan {
+		goals = append(goals, r.trust(goals)...)
+	}
 	report, err := engine.Run(ctx, goals, engine.Options{
 		// All but builds is requests; what moves bytes bounds itself.
 		Parallel: engine.DefaultLookups,
@@ -226,12 +235,19 @@ func (r *run) execute(ctx context.Context, goals []*engine.Node) (*Report, error
 	return &Report{Report: report, Requests: r.session.Requests()}, err
 }
 
-// checkAlias refuses a flag's tag that is shaped like a key in a repository of
-// keys: it could move one, and a key tag is written once.
+// checkAlias refuses a flag's tag that is shaped like a key or a plan record in a
+// repository of keys: it could move one, and a key tag is written once.
 func (r *run) checkAlias(flag string, repo oci.Repository, tag string) error {
-	if (repo == r.repo || repo == r.final) && keyTag.MatchString(tag) {
+	if repo != r.repo && repo != r.final {
+		return nil
+	}
+	const advice = "choose another tag, or another repository"
+	if stages.IsRecordTag(tag) {
+		return &diag.Diagnostic{Message: fmt.Sprintf("%s %s: a tag of this shape is a plan record in %s", flag, tag, repo.Reference()), Advice: advice}
+	}
+	if keyTag.MatchString(tag) {
 		return &diag.Diagnostic{Message: fmt.Sprintf("%s %s: a tag of 64 hexadecimal digits is a key in %s, and keys do not move", flag, tag, repo.Reference()),
-			Advice: "choose another tag, or another repository"}
+			Advice: advice}
 	}
 	return nil
 }

@@ -98,6 +98,9 @@ func (r *run) saveReport(ctx context.Context, report *engine.Report) error {
 	for i, image := range r.plan.Images {
 		group.Go(func() (err error) {
 			records[i], err = w.image(ctx, image)
+			if made, ok := w.made(image); ok && oci.IsNotFound(err) {
+				err = cmp.Or(made.Confirm(ctx), err)
+			}
 			return err
 		})
 	}
@@ -134,10 +137,16 @@ type imageRecords struct {
 	platforms map[string]ReportedImage
 }
 
+// made is the image that the run came to.
+func (w *reportWriter) made(image *planner.Image) (made stages.Image, ok bool) {
+	made, ok = w.nodes[w.run.image(image)].Result.(stages.Image)
+	return made, ok
+}
+
 // image describes an image and its platforms, with a request per manifest.
 func (w *reportWriter) image(ctx context.Context, image *planner.Image) (imageRecords, error) {
 	out := imageRecords{platforms: map[string]ReportedImage{}}
-	made, ok := w.nodes[w.run.image(image)].Result.(stages.Image)
+	made, ok := w.made(image)
 	if !ok {
 		return out, fmt.Errorf("image %q has no result", shown(image.Name))
 	}

@@ -11,8 +11,8 @@ import (
 
 	"slipway/planner/diag"
 	"slipway/planner/giterminism"
+	"slipway/planner/source"
 
-	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
 	"helm.sh/helm/v3/pkg/ignore"
 )
@@ -49,17 +49,16 @@ func readIgnoreFile(files fs.FS, name string) ([]string, error) {
 // checkPatterns finds the lines whose patterns the matcher does not take.
 func checkPatterns(file string, text []byte, patterns []string) error {
 	var wrong diag.List
-	source := diag.NewSource(file, text)
+	lines := diag.NewSource(file, text)
 	for _, pattern := range patterns {
-		// Matching parses a pattern; New alone does not.
-		_, err := patternmatcher.MatchesOrParentMatches("x", []string{pattern})
+		err := source.CheckPattern(pattern)
 		if err == nil {
 			continue
 		}
-		at := source.Pos(0, 0)
+		at := lines.Pos(0, 0)
 		for i, line := range strings.Split(string(text), "\n") {
 			if strings.Contains(line, strings.TrimPrefix(pattern, "!")) {
-				at = source.Pos(i+1, 1)
+				at = lines.Pos(i+1, 1)
 				break
 			}
 		}

@@ -19,6 +19,15 @@ func (c *Context) Follow(paths []string) ([]string, error) {
 	return fsutil.FollowLinks(c, paths)
 }
 
+// CheckPattern is what Filter finds wrong with a pattern, one of exclusion (!) too,
+// perhaps only when it first meets a file.
+func CheckPattern(pattern string) error {
+	// Matching compiles a pattern; making a matcher does not, nor does matching an
+	// exception from nothing.
+	_, err := patternmatcher.MatchesOrParentMatches("x", []string{strings.TrimPrefix(pattern, "!")})
+	return err
+}
+
 // enterSubmodules enters the submodules of which the filter with these patterns
 // lets anything through.
 func (c *Context) enterSubmodules(excludes, followPaths []string) error {

@@ -60,14 +60,16 @@ func RenderProject(ctx context.Context, o Options) (_ *Project, err error) {
 	if o.Dev {
 		from.Tree = o.devTree
 	}
+	p := &Project{templates: o.TemplatesDir}
+	if !o.Dev && !o.Loose {
+		p.compare(ctx, from)
+	}
 	src, err := source.Open(ctx, from)
 	if err != nil {
+		p.Close()
 		return nil, badInput(err, noProject)
 	}
-	p := &Project{source: src, templates: o.TemplatesDir, workTree: sync.OnceValue(func() *os.Root { return openRoot(src.Dir()) })}
-	if !o.Dev && !o.Loose && src.Dir() != "" {
-		p.compare(ctx)
-	}
+	p.source, p.workTree = src, sync.OnceValue(func() *os.Root { return openRoot(src.Dir()) })
 	defer func() {
 		if err != nil {
 			p.Close()
@@ -129,16 +131,20 @@ func refuseIncludes(files fs.FS) error {
 	return &diag.Diagnostic{File: name, Message: "includes are not supported yet", Advice: "commit the files that it names to this repository, and remove it"}
 }
 
-// compare starts the comparison.
-func (p *Project) compare(ctx context.Context) {
+// compare starts the comparison, unless there is nothing to open, which opening
+// tells.
+func (p *Project) compare(ctx context.Context, from source.Options) {
+	place, err := source.Locate(from)
+	if err != nil {
+		return
+	}
 	ctx, p.stop = context.WithCancel(ctx)
 	done := make(chan struct{})
 	var c *giterminism.Comparison
-	var err error
 	go func() {
 		defer p.stop()
 		defer close(done)
-		c, err = giterminism.Compare(ctx, giterminism.Worktree(p.source.Worktree()))
+		c, err = giterminism.Compare(ctx, giterminism.Worktree(place))
 	}()
 	p.comparison = func() (*giterminism.Comparison, error) {
 		<-done
@@ -151,6 +157,9 @@ func (p *Project) Close() error {
 	if p.comparison != nil {
 		p.stop()
 		p.comparison() //nolint:errcheck // nobody wanted it
+	}
+	if p.source == nil {
+		return nil
 	}
 	return p.source.Close()
 }

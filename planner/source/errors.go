@@ -23,7 +23,6 @@ var (
 
 	errOutside = errors.New("the directory is not inside the git work tree: " +
 		"let --dir name a directory of the work tree, and --git-work-tree (or GIT_WORK_TREE) the top of that tree")
-	errNoSuchTree = errors.New("no such directory in the commit")
-	errClosed     = errors.New("the source is closed")
-	errLinkLoop   = errors.New("too many levels of symbolic links")
+	errClosed   = errors.New("the source is closed")
+	errLinkLoop = errors.New("too many levels of symbolic links")
 )

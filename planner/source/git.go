@@ -84,6 +84,11 @@ func (g *git) output(ctx context.Context, args ...string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return p.output()
+}
+
+// output is what a process prints until its end.
+func (p *process) output() ([]byte, error) {
 	p.in.Close()
 	out, err := io.ReadAll(p.out)
 	if waited := p.end(); err == nil {
@@ -184,8 +189,6 @@ func (p *process) failure(cause error) error {
 		{"promisor remote", ErrMissingObject},
 		{"unable to read", ErrMissingObject},
 		{"ould not read", ErrMissingObject},
-		{"Not a valid object name", errNoSuchTree},
-		{"not a tree object", errNoSuchTree},
 	} {
 		if strings.Contains(said, known.text) {
 			return fmt.Errorf("%w\n(%s: %s)", known.err, p.args, said)

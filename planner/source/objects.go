@@ -26,9 +26,9 @@ const maxBuffered = 1 << 20
 // large answer is handed over to its reader and comes back, or is replaced, so
 // that no reader ever waits for another to be closed.
 type objects struct {
-	ctx     context.Context
-	git     *git
-	newHash func() hash.Hash // the repository's object format
+	ctx      context.Context
+	git      *git
+	idLength int // of object ids in hexadecimal, which tells the repository's object format
 
 	contents, sized atomic.Int64
 
@@ -45,12 +45,24 @@ type objects struct {
 }
 
 func newObjects(ctx context.Context, g *git, idLength int) *objects {
-	newHash := sha1.New
-	if idLength == 2*sha256.Size {
-		newHash = sha256.New
-	}
-	return &objects{ctx: ctx, git: g, newHash: newHash,
+	return &objects{ctx: ctx, git: g, idLength: idLength,
 		sizes: map[string]int64{}, links: map[string]string{}, files: map[string]diskFile{}, ahead: map[string][]byte{}}
+}
+
+// newHash is the hash that object ids are of.
+func (o *objects) newHash() hash.Hash {
+	if o.idLength == 2*sha256.Size {
+		return sha256.New()
+	}
+	return sha1.New()
+}
+
+// begin starts the process for contents, which takes longer to start than to
+// answer, before anything is asked. Whoever asks is told what is wrong.
+func (o *objects) begin() {
+	o.batchMu.Lock()
+	defer o.batchMu.Unlock()
+	_, _ = o.ready(&o.batch, "--batch")
 }
 
 // open returns an object's content and size.
@@ -104,15 +116,26 @@ func (o *objects) isFile(oid string) bool {
 	return ok
 }
 
-// readAhead reads objects that are going to be opened, each once: asked for one by
-// one, they cost two context switches each. What cannot be read is left for who
-// opens it, who is told why.
+// readAhead reads objects that are going to be opened, each once. What cannot be
+// read is left for who opens it, who is told why.
 func (o *objects) readAhead(oids []string) {
+	_ = o.each(oids, func(p *process, oid string) error {
+		if err := o.readAnswer(p, oid); err != nil && p.ended() {
+			return err
+		}
+		return nil
+	})
+}
+
+// each asks for objects in one go: asked for one by one, they cost two context
+// switches each. read takes the answers, in the order of the ids; its first error
+// ends it all.
+func (o *objects) each(oids []string, read func(p *process, oid string) error) error {
 	o.batchMu.Lock()
 	defer o.batchMu.Unlock()
 	p, err := o.ready(&o.batch, "--batch")
 	if err != nil {
-		return
+		return err
 	}
 	o.batch = nil // put back once all answers are complete
 	// Both pipes are finite: write and read at the same time.
@@ -122,7 +145,8 @@ func (o *objects) readAhead(oids []string) {
 		io.WriteString(p.in, strings.Join(oids, "\n")+"\n") // a failure shows in the answers
 	}()
 	for _, oid := range oids {
-		if err := o.readAnswer(p, oid); err != nil && p.ended() {
+		if err = read(p, oid); err != nil {
+			_ = p.stop(nil) // the answers that are left are nobody's
 			break
 		}
 	}
@@ -130,6 +154,7 @@ func (o *objects) readAhead(oids []string) {
 	if !p.ended() {
 		o.batch = p
 	}
+	return err
 }
 
 // readAnswer reads what was asked of the process, and keeps it if it is small.
@@ -293,23 +318,29 @@ func (p *process) ask(oid string) (int64, error) {
 	return p.answer(oid)
 }
 
-// answer reads "<object id> <type> <size>" or "<object id> missing". After any
+// answer reads the head of an answer.
+func (p *process) answer(oid string) (size int64, err error) {
+	_, size, err = p.head(oid)
+	return size, err
+}
+
+// head reads "<object id> <type> <size>" or "<object id> missing". After any
 // other answer the process is ended.
-func (p *process) answer(oid string) (int64, error) {
+func (p *process) head(oid string) (kind string, size int64, err error) {
 	line, err := p.out.ReadString('\n')
 	if err != nil {
-		return 0, objectError(oid, p.stop(err))
+		return "", 0, objectError(oid, p.stop(err))
 	}
 	f := strings.Fields(line)
 	switch {
 	case len(f) == 2 && f[0] == oid && f[1] == "missing":
-		return 0, objectError(oid, ErrMissingObject)
+		return "", 0, objectError(oid, ErrMissingObject)
 	case len(f) == 3 && f[0] == oid:
 		if size, err := strconv.ParseInt(f[2], 10, 64); err == nil {
-			return size, nil
+			return f[1], size, nil
 		}
 	}
-	return 0, objectError(oid, p.stop(fmt.Errorf("unexpected answer %q", line)))
+	return "", 0, objectError(oid, p.stop(fmt.Errorf("unexpected answer %q", line)))
 }
 
 // ended tells whether the process was stopped or ended by itself.

@@ -2,8 +2,8 @@
 // through git's own plumbing, and offers them as an fs.FS (configuration,
 // Dockerfiles, charts) and as an fsutil.FS (build contexts).
 //
-// It is cheap by contract: opening costs two processes, reading any number of
-// files one more, and an object that nobody asks for is never touched; Stats
+// It is cheap by contract: two processes, begun at the same time, serve opening and
+// reading any number of files, and a file that nobody asks for is never touched; Stats
 // counts, so that tests can hold it to that. The files of a submodule are part of
 // the tree; it costs nothing until something in it is read, and the same then. It
 // is hermetic: the commit alone
@@ -85,7 +85,7 @@ type Source struct {
 // Stats counts what a Source has cost so far.
 type Stats struct {
 	Processes int64 // git processes started
-	Objects   int64 // objects whose content was asked of git
+	Objects   int64 // objects whose content was asked of git, but for those that list files
 	Sizes     int64 // objects whose size was asked of git
 }
 
@@ -98,6 +98,9 @@ func Open(ctx context.Context, o Options) (*Source, error) {
 	s, err := open(ctx, o)
 	if err != nil {
 		cancel()
+		if s != nil {
+			s.git.running.Wait()
+		}
 		return nil, err
 	}
 	s.cancel = cancel
@@ -112,18 +115,26 @@ func open(ctx context.Context, o Options) (*Source, error) {
 	s := &Source{ctx: ctx, git: g, dir: dir, below: below, workTree: o.Tree}
 
 	// The prefix comes last because it may itself hold line breaks.
-	out, err := g.output(ctx, "rev-parse",
+	rev, err := g.start(ctx, "rev-parse",
 		"--is-bare-repository", "--is-inside-work-tree", "HEAD^{commit}", "--show-prefix")
 	if err != nil {
-		return nil, fmt.Errorf("open the project in %q: %w", dir, err)
+		return s, fmt.Errorf("open the project in %q: %w", dir, err)
+	}
+	objects := newObjects(ctx, g, 0)
+	if o.Tree == nil { // else it needs an environment that is not known yet
+		objects.begin()
+	}
+	out, err := rev.output()
+	if err != nil {
+		return s, fmt.Errorf("open the project in %q: %w", dir, err)
 	}
 	lines := strings.SplitN(string(out), "\n", 4)
 	if len(lines) < 4 {
-		return nil, fmt.Errorf("open the project in %q: git rev-parse: unexpected answer %q", dir, out)
+		return s, fmt.Errorf("open the project in %q: git rev-parse: unexpected answer %q", dir, out)
 	}
 	s.bare, s.commit = lines[0] == "true", lines[2]
 	if !s.bare && lines[1] != "true" {
-		return nil, fmt.Errorf("open the project in %q: %w", dir, errOutside)
+		return s, fmt.Errorf("open the project in %q: %w", dir, errOutside)
 	}
 	prefix := path.Join(strings.TrimSuffix(lines[3], "\n"), below)
 	if prefix == "." {
@@ -134,18 +145,14 @@ func open(ctx context.Context, o Options) (*Source, error) {
 	if o.Tree != nil {
 		var env []string
 		if root, env, err = o.Tree(ctx, s.Worktree(), "."); err != nil {
-			return nil, err
+			return s, err
 		}
 		g.env = append(g.env, env...)
 	}
-	s.main = &repository{objects: newObjects(ctx, g, len(s.commit)), root: root, prefix: prefix, modules: s.modules}
+	objects.idLength = len(s.commit)
+	s.main = &repository{objects: objects, root: root, prefix: prefix, modules: s.modules}
 	if err := s.main.list(); err != nil {
-		if errors.Is(err, errNoSuchTree) && prefix != "" {
-			err = ErrNotCommitted
-		} else if errors.Is(err, errNoSuchTree) {
-			err = ErrMissingObject // every commit has a root
-		}
-		return nil, fmt.Errorf("read directory %q of commit %s: %w", prefix, s.commit, err)
+		return s, fmt.Errorf("read directory %q of commit %s: %w", prefix, s.commit, err)
 	}
 	s.project = &growing{source: s, dir: ".", tree: s.main.tree}
 	s.read = sync.OnceValues(s.readCommit)
@@ -214,6 +221,15 @@ func realPath(p string) string {
 		return filepath.Join(realPath(parent), filepath.Base(p))
 	}
 	return p
+}
+
+// Locate is where git is going to be run for a project, before it is opened.
+func Locate(o Options) (Worktree, error) {
+	g, _, below, err := locate(o)
+	if err != nil {
+		return Worktree{}, err
+	}
+	return Worktree{Dir: g.dir, Project: below, Env: g.place}, nil
 }
 
 // Worktree is where git is run for the project.

@@ -22,22 +22,6 @@ type repository struct {
 	tree    tree
 }
 
-// list reads the repository's tree.
-func (r *repository) list() error {
-	// ls-tree without -l: sizes would open every object.
-	listing, err := r.git.output(r.ctx, "ls-tree", "-r", "-t", "-z", "--full-tree", r.root+":"+r.prefix)
-	if err != nil {
-		return err
-	}
-	if r.tree, err = parseTree(string(listing)); err != nil {
-		return err
-	}
-	for i := range r.tree {
-		r.tree[i].repo = r
-	}
-	return nil
-}
-
 // submodules are those of a source that were read.
 type submodules struct {
 	mu     sync.Mutex

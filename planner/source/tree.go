@@ -1,12 +1,10 @@
 package source
 
 import (
-	"fmt"
 	"io/fs"
 	"path"
 	"slices"
 	"sort"
-	"strings"
 )
 
 // gitlink is the mode of a submodule that was not entered yet: git knows a commit
@@ -88,43 +86,6 @@ func newTree(nodes []node) tree {
 // inside tells whether p lies strictly under dir.
 func inside(p, dir string) bool {
 	return len(p) > len(dir) && p[len(dir)] == '/' && p[:len(dir)] == dir
-}
-
-// parseTree reads what `git ls-tree -r -t -z` prints: for each entry
-// "<mode> <type> <object id>\t<path>\0". Paths and ids are parts of the listing,
-// so that a large tree costs a few allocations.
-func parseTree(listing string) (tree, error) {
-	nodes := make([]node, 0, strings.Count(listing, "\x00"))
-	for listing != "" {
-		line, rest, _ := strings.Cut(listing, "\x00")
-		listing = rest
-		meta, name, ok := strings.Cut(line, "\t")
-		f := strings.SplitN(meta, " ", 3)
-		if !ok || len(f) != 3 {
-			return nil, fmt.Errorf("git ls-tree: unexpected line %q", line)
-		}
-		// git refuses to make such a tree, but not to hand it on.
-		if path.Clean(name) != name || name == "." || name == ".." || strings.HasPrefix(name, "../") || name[0] == '/' {
-			return nil, fmt.Errorf("invalid path %q: the commit is malformed", name)
-		}
-		e := Entry{Path: name, OID: f[2]}
-		switch {
-		case f[0] == "040000":
-			e.Mode = fs.ModeDir | 0o755
-		case f[0] == "100755":
-			e.Mode = 0o755
-		case strings.HasPrefix(f[0], "100"): // 100664 is met in old histories
-			e.Mode = 0o644
-		case f[0] == "120000":
-			e.Mode = fs.ModeSymlink | 0o777
-		case f[0] == "160000":
-			e.Mode = gitlink
-		default:
-			return nil, fmt.Errorf("git ls-tree: unknown mode %s of %q", f[0], name)
-		}
-		nodes = append(nodes, node{Entry: e})
-	}
-	return newTree(nodes), nil
 }
 
 // find looks a clean path up.

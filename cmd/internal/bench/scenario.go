@@ -186,11 +186,24 @@ var idle = []Scenario{{
 	Sides:    []Side{{Name: "slipway", Args: build}, {Name: "bake", Tool: Bake}},
 	Estimate: seconds(30),
 }, {
+	Name: "trusted", Title: "Nothing to do: the registry 30 ms away, `--trust-plan`",
+	About:  "The plan record answers for all images.",
+	Shapes: plain(100), Runs: 5, Warm: true, Link: far,
+	Sides:    []Side{{Name: "slipway", Args: slices.Concat(build, []string{"--trust-plan"})}},
+	Targets:  []Target{{Requests: 1, ReadOnly: true}},
+	Estimate: seconds(5),
+}, {
 	Name: "bundle", Title: "`bundle publish` with nothing to do, a new commit that changes nothing in it",
 	Shapes: plain(20, 100), Runs: 5, Warm: true, Change: Unrelated,
 	Sides:    []Side{{Name: "slipway", Args: bundle}},
 	Targets:  []Target{{Wall: ms(70), ReadOnly: true}, {Wall: ms(150), ReadOnly: true}},
 	Estimate: seconds(2, 3),
+}, {
+	Name: "bundle-1000", Title: "`bundle publish` with nothing to do, a thousand images, a fresh machine",
+	Shapes: plain(1000), Runs: 5, Warm: true, Seeded: true,
+	Sides:    []Side{{Name: "slipway", Args: bundle, Fresh: true}},
+	Targets:  []Target{{Wall: ms(1000), ReadOnly: true}},
+	Estimate: seconds(20),
 }, {
 	Name: "export", Title: "`export` with nothing to do, a fresh machine",
 	Shapes: plain(20, 100), Runs: 5, Warm: true,

@@ -1,0 +1,236 @@
+package source
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+)
+
+// entry is one line of a tree object.
+type entry struct {
+	name string
+	mode fs.FileMode
+	oid  string
+}
+
+// parseTree reads a tree object: for each entry its mode in octal digits, a blank,
+// its name, a NUL, and its object id in bytes, of which idLength is the length in
+// hexadecimal. The entries are sorted by name, which is not quite git's order.
+func parseTree(object string, idLength int) ([]entry, error) {
+	var entries []entry
+	ids := make([]byte, 0, idLength*(1+len(object)/(idLength/2+8)))
+	for rest := object; rest != ""; {
+		head, after, ok := strings.Cut(rest, "\x00")
+		mode, name, ok2 := strings.Cut(head, " ")
+		if !ok || !ok2 || len(after) < idLength/2 {
+			return nil, errors.New("a tree of the commit is malformed")
+		}
+		// git refuses to make such a tree, but not to hand it on.
+		if name == "" || name == "." || name == ".." || strings.Contains(name, "/") {
+			return nil, fmt.Errorf("invalid name %q: the commit is malformed", name)
+		}
+		e := entry{name: name}
+		switch {
+		case mode == "40000":
+			e.mode = fs.ModeDir | 0o755
+		case mode == "100755":
+			e.mode = 0o755
+		case strings.HasPrefix(mode, "100"): // 100664 is met in old histories
+			e.mode = 0o644
+		case mode == "120000":
+			e.mode = fs.ModeSymlink | 0o777
+		case mode == "160000":
+			e.mode = gitlink
+		default:
+			return nil, fmt.Errorf("unknown mode %s of %q", mode, name)
+		}
+		entries = append(entries, e)
+		ids = hex.AppendEncode(ids, []byte(after[:idLength/2]))
+		rest = after[idLength/2:]
+	}
+	all := string(ids) // so that a large tree costs a few allocations
+	for i := range entries {
+		entries[i].oid = all[i*idLength : (i+1)*idLength]
+	}
+	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
+	for i := 1; i < len(entries); i++ {
+		if entries[i].name == entries[i-1].name {
+			return nil, fmt.Errorf("%q is there twice: the commit is malformed", entries[i].name)
+		}
+	}
+	return entries, nil
+}
+
+// lister reads the tree objects below one, those of a level in one go.
+type lister struct {
+	*objects
+	known map[string][]entry // by object id
+}
+
+// top is the tree of root, which is a commit or a tree, in the directory prefix.
+func (l *lister) top(root, prefix string) ([]entry, error) {
+	var commit string
+	err := l.each([]string{root}, func(p *process, oid string) error {
+		kind, object, err := p.object(oid)
+		switch {
+		case err != nil:
+			return err
+		case kind == "commit":
+			line, _, _ := strings.Cut(object, "\n")
+			commit = strings.TrimPrefix(line, "tree ")
+			return nil
+		}
+		return l.take(oid, kind, object)
+	})
+	if err == nil && commit != "" {
+		root = commit
+		err = l.read([]string{root})
+	}
+	if err != nil {
+		return nil, err
+	}
+	for name := range strings.SplitSeq(prefix, "/") {
+		if name == "" {
+			continue
+		}
+		entries := l.known[root]
+		i := slices.IndexFunc(entries, func(e entry) bool { return e.name == name })
+		if i < 0 || !entries[i].mode.IsDir() {
+			return nil, ErrNotCommitted
+		}
+		root = entries[i].oid
+		if err := l.read([]string{root}); err != nil {
+			return nil, err
+		}
+	}
+	return l.known[root], nil
+}
+
+// read reads trees.
+func (l *lister) read(oids []string) error {
+	return l.each(oids, func(p *process, oid string) error {
+		kind, object, err := p.object(oid)
+		if err != nil {
+			return err
+		}
+		return l.take(oid, kind, object)
+	})
+}
+
+func (l *lister) take(oid, kind, object string) error {
+	if kind != "tree" {
+		return objectError(oid, fmt.Errorf("it is a %s, not a tree", kind))
+	}
+	entries, err := parseTree(object, l.idLength)
+	if err != nil {
+		return objectError(oid, err)
+	}
+	l.known[oid] = entries
+	return nil
+}
+
+// below reads all trees that entries lead to.
+func (l *lister) below(entries []entry) error {
+	level := entries
+	for {
+		var oids []string
+		for _, e := range level {
+			if _, ok := l.known[e.oid]; !ok && e.mode.IsDir() {
+				l.known[e.oid] = nil
+				oids = append(oids, e.oid)
+			}
+		}
+		if len(oids) == 0 {
+			return nil
+		}
+		if err := l.read(oids); err != nil {
+			return err
+		}
+		level = nil
+		for _, oid := range oids {
+			level = append(level, l.known[oid]...)
+		}
+	}
+}
+
+// object reads the whole of an answer.
+func (p *process) object(oid string) (kind, object string, err error) {
+	kind, size, err := p.head(oid)
+	if err != nil {
+		return "", "", err
+	}
+	data := make([]byte, size+1) // and the line feed that ends an answer
+	if _, err := io.ReadFull(p.out, data); err != nil {
+		return "", "", objectError(oid, p.stop(err))
+	}
+	return kind, string(data[:size]), nil
+}
+
+// list reads the repository's tree.
+func (r *repository) list() error {
+	l := &lister{r.objects, map[string][]entry{}}
+	top, err := l.top(r.root, r.prefix)
+	if err == nil {
+		err = l.below(top)
+	}
+	if err != nil {
+		return err
+	}
+	b := builder{lister: l, repo: r}
+	b.nodes = make(tree, 0, 1+b.count(top))
+	b.nodes = append(b.nodes, node{Entry: Entry{Path: ".", Mode: fs.ModeDir | 0o755}, repo: r})
+	b.add(top, 0, 0)
+	b.nodes[0].below = len(b.nodes) - 1
+	paths := string(b.paths)
+	for i, start := range b.starts {
+		end := len(paths)
+		if i+1 < len(b.starts) {
+			end = b.starts[i+1]
+		}
+		b.nodes[i+1].Path = paths[start:end]
+	}
+	r.tree = b.nodes
+	return nil
+}
+
+// builder puts a tree together from its objects. All paths are parts of one
+// string.
+type builder struct {
+	*lister
+	repo   *repository
+	nodes  tree
+	paths  []byte
+	starts []int // in paths, of each node but the first
+}
+
+func (b *builder) count(entries []entry) int {
+	n := len(entries)
+	for _, e := range entries {
+		if e.mode.IsDir() {
+			n += b.count(b.known[e.oid])
+		}
+	}
+	return n
+}
+
+// add adds the entries of the directory whose path is paths[from:to].
+func (b *builder) add(entries []entry, from, to int) {
+	for _, e := range entries {
+		start := len(b.paths)
+		b.starts = append(b.starts, start)
+		if to > from {
+			b.paths = append(append(b.paths, b.paths[from:to]...), '/')
+		}
+		b.paths = append(b.paths, e.name...)
+		i := len(b.nodes)
+		b.nodes = append(b.nodes, node{Entry: Entry{Mode: e.mode, OID: e.oid}, repo: b.repo})
+		if e.mode.IsDir() {
+			b.add(b.known[e.oid], start, len(b.paths))
+			b.nodes[i].below = len(b.nodes) - 1 - i
+		}
+	}
+}

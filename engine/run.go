@@ -10,7 +10,7 @@ import (
 // Defaults of Options.
 const (
 	DefaultParallel = 5
-	DefaultLookups  = 64
+	DefaultLookups  = 128
 	DefaultGrace    = time.Second
 )
 

@@ -202,8 +202,8 @@ func TestLookupsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var goals []*Node
 		flying, look := 0, make(chan struct{})
-		arrive := make(chan struct{}, 100)
-		for i := range 100 {
+		arrive := make(chan struct{}, 2*DefaultLookups)
+		for i := range 2 * DefaultLookups {
 			goals = append(goals, &Node{ID: fmt.Sprint(i), Stage: &fake{find: func(context.Context) (Result, bool, error) {
 				arrive <- struct{}{}
 				<-look

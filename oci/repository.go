@@ -80,6 +80,9 @@ type registryRepository struct {
 	host    *host
 	claims  sync.Map // tag -> chan struct{}: one claim of a tag at a time
 	flights sync.Map // digest -> chan struct{}: see sharedTarget
+	ahead   sync.Map // tag -> *ahead: see LookAhead
+	// aheadTurns bounds what is looked up ahead.
+	aheadTurns chan struct{}
 
 	connect sync.Once
 	client  *remote.Repository
@@ -89,7 +92,7 @@ type registryRepository struct {
 func newRegistryRepository(s *Session, ref Reference) *registryRepository {
 	h := s.hostLocked(apiHost(ref.Registry))
 	h.use(ref.Repository)
-	return &registryRepository{session: s, ref: ref, host: h}
+	return &registryRepository{session: s, ref: ref, host: h, aheadTurns: make(chan struct{}, aheadLimit)}
 }
 
 // apiHost is where a registry's API is served.
@@ -136,7 +139,7 @@ func (r *registryRepository) Push(ctx context.Context, desc ocispec.Descriptor, 
 	return r.fail("push", "@"+desc.Digest.String(), r.remote(ctx).Push(ctx, desc, data))
 }
 
-func (r *registryRepository) Resolve(ctx context.Context, reference string) (ocispec.Descriptor, error) {
+func (r *registryRepository) resolve(ctx context.Context, reference string) (ocispec.Descriptor, error) {
 	desc, err := r.remote(ctx).Resolve(ctx, reference)
 	if err != nil && lacksDigest(err) {
 		// Docker-Content-Digest is optional in the specification; a GET has the

@@ -55,6 +55,9 @@ func planImages(ctx context.Context, p *Project, pins *lock.File, sections []wer
 				needs = append(needs, need.image)
 			}
 			self.image, errs[i] = planImage(ctx, p, pins, section, needs, o)
+			if self.image != nil && o.Planned != nil {
+				o.Planned(self.image)
+			}
 			return ctx.Err()
 		})
 	}

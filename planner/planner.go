@@ -69,6 +69,10 @@ type Options struct {
 	// Beside tells what else is going to be read as the chart's files are: files and
 	// directories of the project. nil is nothing.
 	Beside func(*Plan) ([]string, error)
+	// Planned, if set, is given each chosen image as soon as it is planned, by several
+	// goroutines: what there is to do for it can begin while others are planned. The
+	// plan may fail all the same.
+	Planned func(*Image)
 	// Bases answers for the rare Dockerfile whose base decides what is read.
 	Bases dockerfile.ConfigResolver
 	// KeyTrace gets every byte that enters a key; nil is off.
@@ -176,6 +180,17 @@ func Load(ctx context.Context, o Options) (_ *Plan, err error) {
 	sections := config.Closure(chosen)
 	if err := project.checkRules(sections); err != nil {
 		return nil, err
+	}
+	if planned := o.Planned; planned != nil {
+		names := map[string]bool{}
+		for _, section := range chosen {
+			names[section.Name] = true
+		}
+		o.Planned = func(image *Image) {
+			if names[image.Name] {
+				planned(image)
+			}
+		}
 	}
 	planned, err := planImages(ctx, project, p.Lock, sections, o)
 	if err != nil {

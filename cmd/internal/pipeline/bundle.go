@@ -43,6 +43,7 @@ type PublishOptions struct {
 // REPO:TAG. The tag moves when chart and images are there.
 func Publish(ctx context.Context, o Options, p PublishOptions) (_ *Report, err error) {
 	o.Project.ReadsChart, o.Project.Beside, o.Project.CustomTags = true, p.beside, p.UseTag != ""
+	o.ahead = true
 	r, err := open(ctx, o)
 	if err != nil {
 		return nil, err

@@ -68,6 +68,8 @@ type Options struct {
 	// LocalCacheLimit is how much BuildKit's state on this machine may take.
 	LocalCacheLimit state.Limit
 	Sinks           []engine.Sink
+
+	ahead bool // see lookAhead
 }
 
 // DefaultParallel is the reference's default of --parallel-tasks-limit.
@@ -78,6 +80,7 @@ type run struct {
 	options Options
 	plan    *planner.Plan
 	session *oci.Session
+	stop    context.CancelFunc // ends what lookAhead has begun
 	bases   *bases
 	repo    oci.Repository
 	final   oci.Repository   // nil if images are used from repo
@@ -97,7 +100,7 @@ type run struct {
 
 // open plans the project and opens its repository; nothing is asked of a
 // registry yet.
-func open(ctx context.Context, o Options) (*run, error) {
+func open(ctx context.Context, o Options) (_ *run, err error) {
 	if o.StateDir == "" {
 		dir, err := StateDir()
 		if err != nil {
@@ -136,12 +139,21 @@ func open(ctx context.Context, o Options) (*run, error) {
 		o.Project.RepoName = ref.Name()
 	}
 	o.Sinks = []engine.Sink{&serial{sinks: o.Sinks}}
+	beside, stop := context.WithCancel(ctx)
+	defer func() {
+		if err != nil {
+			stop()
+		}
+	}()
+	if o.ahead {
+		o.lookAhead(beside, session)
+	}
 	plan, err := planner.Load(ctx, o.Project)
 	if err != nil {
 		return nil, err
 	}
 	r := &run{
-		options: o, plan: plan, session: session, bases: b, report: report, copies: semaphore.NewWeighted(DefaultParallel),
+		options: o, plan: plan, session: session, stop: stop, bases: b, report: report, copies: semaphore.NewWeighted(DefaultParallel),
 		nodes: map[engine.Key]*engine.Node{}, copied: map[*planner.Image]*engine.Node{},
 	}
 	r.barrier = &engine.Node{ID: "barrier", Stage: stages.Barrier{}}
@@ -186,6 +198,7 @@ func (r *run) prepareReport() error {
 
 // close ends what the run started: BuildKit and git.
 func (r *run) close() error {
+	r.stop()
 	return errors.Join(r.solver.Close(), r.plan.Close())
 }
 

@@ -56,6 +56,28 @@ The registry is on loopback; scenario ` + "`two`" + `.
 	}
 }
 
+// On a machine that is slower than the one of the targets, as its peer shows, more
+// wall time is allowed, and nothing else.
+func TestTargetsOfASlowMachine(t *testing.T) {
+	noop := Scenarios[0]
+	result := func(shape Shape, side Side, wall time.Duration) Result {
+		return Result{Scenario: noop.Name, Shape: shape.String(), Side: side.Name, Samples: []Sample{sample(wall, nil)}}
+	}
+	for _, test := range []struct {
+		peer, own time.Duration
+		want      string
+	}{
+		{2 * yardstick, ms(119), "| ≤ 60 ms (here 120 ms), **missed:** ≤ 50 MiB"},
+		{2 * yardstick, ms(121), "| **missed:** ≤ 60 ms (here 120 ms), **missed:** ≤ 50 MiB"},
+		{yardstick / 2, ms(59), "| ≤ 60 ms, **missed:** ≤ 50 MiB"},
+	} {
+		got := WriteTables(Scenarios[:1], []Result{result(noop.Shapes[0], noop.Sides[0], test.own), result(noop.Shapes[0], noop.Sides[1], test.peer)})
+		if !strings.Contains(got, test.want) {
+			t.Errorf("bake takes %s: no %q in\n%s", test.peer, test.want, got)
+		}
+	}
+}
+
 func TestReplace(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "page.md")
 	if err := os.WriteFile(path, []byte("above\n<!-- begin: a -->\nold\n<!-- end: a -->\nbelow\n"), 0o644); err != nil {

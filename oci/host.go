@@ -175,7 +175,7 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 	if err == nil && resp.StatusCode == http.StatusForbidden {
 		// A new token may say more, once somebody has given the right: the next run gets
 		// one. (401 is how a registry asks for one, and that is heeded at once.)
-		_ = c.tokens.Forget(name)
+		c.tokens.Drop(name, strings.Join(auth.GetAllScopesForHost(ctx, name), " "))
 	}
 	if isDialError(err) && ctx.Err() == nil {
 		err = c.host.unreachable(err)

@@ -229,6 +229,9 @@ func TestDeniedWithKeptToken(t *testing.T) {
 	wantRuns(t, m, "open", cold, warm)
 	closed.Store(true)
 	s := newSession(t, Options{TokenDir: m.tokens, DockerConfig: m.docker})
+	for i := range 10 {
+		repository(t, s, fmt.Sprintf("%s/repo-%d", host, i)) // for the scopes of the token
+	}
 	_, _, err := Lookup(t.Context(), repository(t, s, host+"/repo-0"), "x")
 	wantError(t, err, "403 Forbidden", "the credentials for "+host)
 	closed.Store(false)

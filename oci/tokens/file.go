@@ -78,8 +78,8 @@ func readFile(path string, now time.Time) map[string]entry {
 	return kept.Tokens
 }
 
-// writeFile adds a token to a file, and drops those that cannot be used any more. A
-// new file takes the old one's place, so that nobody reads half of one.
+// writeFile puts a token into a file, and drops those that cannot be used, which this
+// one may be. A new file takes the old one's place, so that nobody reads half of one.
 func writeFile(path, scopes string, e entry, now time.Time) {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil || !private(dir) {
@@ -89,7 +89,9 @@ func writeFile(path, scopes string, e entry, now time.Time) {
 	if kept.Tokens == nil {
 		kept.Tokens = map[string]entry{}
 	}
-	kept.Tokens[scopes] = e
+	if kept.Tokens[scopes] = e; !e.usable(now) {
+		delete(kept.Tokens, scopes)
+	}
 	raw, err := json.Marshal(kept)
 	if err != nil {
 		return

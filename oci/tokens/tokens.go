@@ -139,6 +139,22 @@ func (c *Cache) path(host string) (string, bool) {
 	return filepath.Join(c.dir, fileName(host, sum[:16])), true
 }
 
+// Drop removes the token that is kept for scopes, as the auth client writes them.
+func (c *Cache) Drop(host, scopes string) {
+	if c.dir == "" {
+		return
+	}
+	path, ok := c.path(host)
+	if !ok {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := readFile(path, c.now())[scopes]; ok {
+		writeFile(path, scopes, entry{}, c.now())
+	}
+}
+
 // Forget removes what is kept for a host, whoever it is for.
 func (c *Cache) Forget(host string) error {
 	if c.dir == "" {

@@ -156,7 +156,7 @@ func TestRecordOfWhatIsGone(t *testing.T) {
 		gone := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digest.FromString("gone"), Size: 7}
 		record := NewRecord(repo, sorted(key("a"), key("b")), nil)
 		descs := map[engine.Key]ocispec.Descriptor{key("a"): mustFind(t, repo, key("a").String()), key("b"): gone}
-		claims := []claim{{record, descs[key("a")]}, {record, gone}}
+		claims := []claim{{record, key("a"), descs[key("a")]}, {record, key("b"), gone}}
 		err := Image{unasked: claims}.Confirm(t.Context())
 		if err == nil || !strings.Contains(err.Error(), gone.Digest.String()+" is gone, and the plan record "+record.String()) {
 			t.Errorf("%v", err)

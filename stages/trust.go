@@ -39,13 +39,14 @@ func (s *trusting) Find(ctx context.Context) (engine.Result, bool, error) {
 		return s.Kept.Find(ctx)
 	}
 	image := keyed{Repo: repo, Key: key}.image(desc)
-	image.unasked = []claim{{s.record, desc}}
+	image.unasked = []claim{{s.record, key, desc}}
 	return image, true, nil
 }
 
 // claim is an image that a record says is there, and nobody has asked for.
 type claim struct {
 	record *Record
+	key    engine.Key
 	desc   ocispec.Descriptor
 }
 
@@ -56,8 +57,9 @@ func (i Image) Confirm(ctx context.Context) error {
 	group.SetLimit(engine.DefaultLookups)
 	for _, c := range i.unasked {
 		group.Go(func() error {
-			exists, err := c.record.repo.Exists(groupCtx, c.desc)
-			if err != nil || exists {
+			// By its key: one that was built anew may be another now.
+			desc, found, err := oci.Lookup(groupCtx, c.record.repo, c.key.String())
+			if err != nil || found && desc.Digest == c.desc.Digest {
 				return err
 			}
 			c.record.withdrawn(ctx)

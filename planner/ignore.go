@@ -57,7 +57,8 @@ func checkPatterns(file string, text []byte, patterns []string) error {
 		}
 		at := lines.Pos(0, 0)
 		for i, line := range strings.Split(string(text), "\n") {
-			if strings.Contains(line, strings.TrimPrefix(pattern, "!")) {
+			rest, exception := strings.CutPrefix(pattern, "!") // blanks may follow its mark
+			if strings.Contains(line, rest) && strings.Contains(line, "!") == exception {
 				at = lines.Pos(i+1, 1)
 				break
 			}

@@ -69,6 +69,11 @@ func RenderProject(ctx context.Context, o Options) (_ *Project, err error) {
 		p.Close()
 		return nil, badInput(err, noProject)
 	}
+	if src.Dir() == "" && p.comparison != nil {
+		p.stop()
+		p.comparison() //nolint:errcheck // there is nothing to compare with
+		p.comparison = nil
+	}
 	p.source, p.workTree = src, sync.OnceValue(func() *os.Root { return openRoot(src.Dir()) })
 	defer func() {
 		if err != nil {

@@ -22,9 +22,12 @@ func (c *Context) Follow(paths []string) ([]string, error) {
 // CheckPattern is what Filter finds wrong with a pattern, one of exclusion (!) too,
 // perhaps only when it first meets a file.
 func CheckPattern(pattern string) error {
-	// Matching compiles a pattern; making a matcher does not, nor does matching an
-	// exception from nothing.
-	_, err := patternmatcher.MatchesOrParentMatches("x", []string{strings.TrimPrefix(pattern, "!")})
+	// Matching compiles a pattern, which making a matcher does not; that of an
+	// exception is only matched with what another pattern has matched.
+	_, err := patternmatcher.MatchesOrParentMatches("x", []string{"x", pattern})
+	if err == nil && !strings.HasPrefix(pattern, "!") {
+		_, err = patternmatcher.MatchesOrParentMatches("x", []string{pattern})
+	}
 	return err
 }
 

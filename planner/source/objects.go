@@ -131,6 +131,9 @@ func (o *objects) readAhead(oids []string) {
 // switches each. read takes the answers, in the order of the ids; its first error
 // ends it all.
 func (o *objects) each(oids []string, read func(p *process, oid string) error) error {
+	if len(oids) == 0 {
+		return nil
+	}
 	o.batchMu.Lock()
 	defer o.batchMu.Unlock()
 	p, err := o.ready(&o.batch, "--batch")

@@ -98,8 +98,8 @@ func Open(ctx context.Context, o Options) (*Source, error) {
 	s, err := open(ctx, o)
 	if err != nil {
 		cancel()
-		if s != nil {
-			s.git.running.Wait()
+		if s != nil && s.main != nil {
+			s.main.close()
 		}
 		return nil, err
 	}
@@ -120,9 +120,9 @@ func open(ctx context.Context, o Options) (*Source, error) {
 	if err != nil {
 		return s, fmt.Errorf("open the project in %q: %w", dir, err)
 	}
-	objects := newObjects(ctx, g, 0)
+	s.main = &repository{objects: newObjects(ctx, g, 0), modules: s.modules}
 	if o.Tree == nil { // else it needs an environment that is not known yet
-		objects.begin()
+		s.main.begin()
 	}
 	out, err := rev.output()
 	if err != nil {
@@ -149,8 +149,7 @@ func open(ctx context.Context, o Options) (*Source, error) {
 		}
 		g.env = append(g.env, env...)
 	}
-	objects.idLength = len(s.commit)
-	s.main = &repository{objects: objects, root: root, prefix: prefix, modules: s.modules}
+	s.main.idLength, s.main.root, s.main.prefix = len(s.commit), root, prefix
 	if err := s.main.list(); err != nil {
 		return s, fmt.Errorf("read directory %q of commit %s: %w", prefix, s.commit, err)
 	}

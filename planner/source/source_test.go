@@ -255,15 +255,15 @@ func TestMalformedTree(t *testing.T) {
 	oid := strings.Repeat("\x01#Eg\x89", 4)
 	for _, object := range []string{
 		"100644 ../x\x00" + oid, "100644 a/x\x00" + oid, "100644 .\x00" + oid, "40000 ..\x00" + oid, "100644 \x00" + oid,
-		"100644 x\x00" + oid[1:], "170000 x\x00" + oid, "100644 x", "100644x\x00" + oid, "junk",
+		"100644 x\x00" + oid[1:], "10064x x\x00" + oid, " x\x00" + oid, "100644 x", "100644x\x00" + oid, "junk",
 		"100644 x\x00" + oid + "40000 x\x00" + oid,
 	} {
 		if _, err := parseTree(object, 40); err == nil {
 			t.Errorf("%q: no error", object)
 		}
 	}
-	entries, err := parseTree("100664 old\x00"+oid+"160000 sub\x00"+oid, 40)
+	entries, err := parseTree("040000 d\x00"+oid+"0100664 old\x00"+oid+"160000 sub\x00"+oid+"100775 x\x00"+oid+"100744 y\x00"+oid, 40)
 	must(t, err)
 	hex := strings.Repeat("0123456789", 4)
-	equal(t, entries, []entry{{"old", 0o644, hex}, {"sub", gitlink, hex}})
+	equal(t, entries, []entry{{"d", fs.ModeDir | 0o755, hex}, {"old", 0o644, hex}, {"sub", gitlink, hex}, {"x", 0o755, hex}, {"y", 0o755, hex}})
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -33,22 +34,11 @@ func parseTree(object string, idLength int) ([]entry, error) {
 		if name == "" || name == "." || name == ".." || strings.Contains(name, "/") {
 			return nil, fmt.Errorf("invalid name %q: the commit is malformed", name)
 		}
-		e := entry{name: name}
-		switch {
-		case mode == "40000":
-			e.mode = fs.ModeDir | 0o755
-		case mode == "100755":
-			e.mode = 0o755
-		case strings.HasPrefix(mode, "100"): // 100664 is met in old histories
-			e.mode = 0o644
-		case mode == "120000":
-			e.mode = fs.ModeSymlink | 0o777
-		case mode == "160000":
-			e.mode = gitlink
-		default:
-			return nil, fmt.Errorf("unknown mode %s of %q", mode, name)
+		m, err := strconv.ParseUint(mode, 8, 32)
+		if err != nil {
+			return nil, fmt.Errorf("unknown mode %q of %q", mode, name)
 		}
-		entries = append(entries, e)
+		entries = append(entries, entry{name: name, mode: fileMode(m)})
 		ids = hex.AppendEncode(ids, []byte(after[:idLength/2]))
 		rest = after[idLength/2:]
 	}
@@ -63,6 +53,23 @@ func parseTree(object string, idLength int) ([]entry, error) {
 		}
 	}
 	return entries, nil
+}
+
+// fileMode is what git makes of a mode (canon_mode in its object.h): old histories
+// have others than it writes now, with more permissions and leading zeros.
+func fileMode(mode uint64) fs.FileMode {
+	switch mode & 0o170000 {
+	case 0o040000:
+		return fs.ModeDir | 0o755
+	case 0o100000:
+		if mode&0o100 != 0 {
+			return 0o755
+		}
+		return 0o644
+	case 0o120000:
+		return fs.ModeSymlink | 0o777
+	}
+	return gitlink
 }
 
 // lister reads the tree objects below one, those of a level in one go.
@@ -81,7 +88,9 @@ func (l *lister) top(root, prefix string) ([]entry, error) {
 			return err
 		case kind == "commit":
 			line, _, _ := strings.Cut(object, "\n")
-			commit = strings.TrimPrefix(line, "tree ")
+			if commit, _ = strings.CutPrefix(line, "tree "); len(commit) != l.idLength {
+				return objectError(oid, errors.New("it names no tree"))
+			}
 			return nil
 		}
 		return l.take(oid, kind, object)

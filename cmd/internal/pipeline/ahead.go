@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"slices"
 
 	"slipway/oci"
 	"slipway/planner"
@@ -13,33 +14,34 @@ import (
 // but those of the options: a token is asked for once for all of them. Whatever is
 // wrong with the options is told when they are read.
 func (o *Options) lookAhead(ctx context.Context, session *oci.Session) {
-	if o.TrustPlan || o.BuildReport.Use {
+	if o.TrustPlan || o.BuildReport.Use || !knownCacheMode(o.Cache.Mode) {
 		return // nothing may have to be asked
 	}
-	open := func(name string) oci.Repository {
+	places := map[string]oci.Repository{}
+	for _, name := range slices.Concat([]string{o.Repo, o.FinalRepo}, o.SecondaryRepos, o.Cache.Repos) {
+		if name == "" {
+			continue
+		}
 		ref, err := oci.ParseReference(name)
-		if name == "" || err != nil || ref.IsLayout() {
-			return nil
+		if err != nil || ref.Tag != "" || ref.Digest != "" {
+			return
 		}
-		repo, err := session.Repository(ref)
-		if err != nil {
-			return nil
+		if places[name], err = session.Repository(ref); err != nil {
+			return
 		}
-		go session.PlainHTTP(ctx, ref.Registry) // which may have to be found out
-		return repo
 	}
-	repo, final := open(o.Repo), open(o.FinalRepo)
-	for _, name := range o.SecondaryRepos {
-		open(name)
-	}
-	if repo == nil {
-		return
+	for _, repo := range places {
+		if ref := repo.Reference(); !ref.IsLayout() {
+			go session.PlainHTTP(ctx, ref.Registry) // which may have to be found out
+		}
 	}
 	o.Project.Planned = func(image *planner.Image) {
-		from := repo
-		if final != nil && image.Final {
-			from = final
+		from := o.Repo
+		if o.FinalRepo != "" && image.Final {
+			from = o.FinalRepo
 		}
-		oci.LookAhead(ctx, from, image.Key.String())
+		if repo := places[from]; repo != nil {
+			oci.LookAhead(ctx, repo, image.Key.String())
+		}
 	}
 }

@@ -43,6 +43,9 @@ type PublishOptions struct {
 // REPO:TAG. The tag moves when chart and images are there.
 func Publish(ctx context.Context, o Options, p PublishOptions) (_ *Report, err error) {
 	o.Project.ReadsChart, o.Project.Beside, o.Project.CustomTags = true, p.beside, p.UseTag != ""
+	if !validTag.MatchString(p.Tag) {
+		return nil, &diag.Diagnostic{Message: fmt.Sprintf("--tag %q is not a tag", p.Tag), Advice: "a tag has up to 128 of A-Z a-z 0-9 _ . - and begins with none of the last two"}
+	}
 	o.ahead = true
 	r, err := open(ctx, o)
 	if err != nil {
@@ -54,9 +57,6 @@ func Publish(ctx context.Context, o Options, p PublishOptions) (_ *Report, err e
 		b.repo = r.final
 	}
 	ref := b.repo.Reference().WithTag(p.Tag)
-	if !validTag.MatchString(p.Tag) {
-		return nil, &diag.Diagnostic{Message: fmt.Sprintf("--tag %q is not a tag", p.Tag), Advice: "a tag has up to 128 of A-Z a-z 0-9 _ . - and begins with none of the last two"}
-	}
 	if err := r.checkAlias("--tag", b.repo, p.Tag); err != nil {
 		return nil, err
 	}

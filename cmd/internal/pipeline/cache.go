@@ -64,10 +64,14 @@ type layers struct {
 	broken   sync.Map // of the repositories that cannot be used, by name
 }
 
+func knownCacheMode(mode string) bool {
+	return slices.Contains([]string{"", "max", "min", "off"}, mode)
+}
+
 // newLayers checks the options; r.repo is open.
 func newLayers(r *run) (*layers, error) {
 	o := r.options.Cache
-	if !slices.Contains([]string{"", "max", "min", "off"}, o.Mode) {
+	if !knownCacheMode(o.Mode) {
 		return nil, &diag.Diagnostic{Message: fmt.Sprintf("--cache %q is not known", o.Mode), Advice: "it can be max, min or off"}
 	}
 	var repos []oci.Repository

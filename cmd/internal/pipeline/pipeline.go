@@ -99,7 +99,7 @@ type run struct {
 }
 
 // open plans the project and opens its repository; nothing is asked of a
-// registry yet.
+// registry yet but what lookAhead asks.
 func open(ctx context.Context, o Options) (_ *run, err error) {
 	if o.StateDir == "" {
 		dir, err := StateDir()

@@ -175,6 +175,7 @@ func TestRecordOfWhatIsGone(t *testing.T) {
 func TestNoRecord(t *testing.T) {
 	everywhere(t, func(t *testing.T, w *world) {
 		repo := w.repo(t, "app")
+		keyedImage(t, repo, "other") // so that there is a repository to list
 		ctx, cancel := context.WithCancel(t.Context())
 		for _, end := range []func() error{
 			func() error { return errBroken },

@@ -12,7 +12,7 @@ type BuildOptions struct {
 
 // Build makes every chosen image, under its key tag and the custom tags.
 func Build(ctx context.Context, o Options, b BuildOptions) (_ *Report, err error) {
-	o.ahead = true
+	o.ahead = len(b.CustomTags) == 0
 	r, err := open(ctx, o)
 	if err != nil {
 		return nil, err

@@ -46,7 +46,6 @@ func Publish(ctx context.Context, o Options, p PublishOptions) (_ *Report, err e
 	if !validTag.MatchString(p.Tag) {
 		return nil, &diag.Diagnostic{Message: fmt.Sprintf("--tag %q is not a tag", p.Tag), Advice: "a tag has up to 128 of A-Z a-z 0-9 _ . - and begins with none of the last two"}
 	}
-	o.ahead = true
 	r, err := open(ctx, o)
 	if err != nil {
 		return nil, err

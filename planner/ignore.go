@@ -58,7 +58,7 @@ func checkPatterns(file string, text []byte, patterns []string) error {
 		at := lines.Pos(0, 0)
 		for i, line := range strings.Split(string(text), "\n") {
 			rest, exception := strings.CutPrefix(pattern, "!") // blanks may follow its mark
-			if strings.Contains(line, rest) && strings.Contains(line, "!") == exception {
+			if strings.Contains(line, rest) && strings.HasPrefix(strings.TrimSpace(line), "!") == exception {
 				at = lines.Pos(i+1, 1)
 				break
 			}

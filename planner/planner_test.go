@@ -478,6 +478,7 @@ func TestWrongInput(t *testing.T) {
 		"no werf.yaml":         {Options{Dir: files{"a": "b"}.commit(t)}, []string{"werf.yaml", "configVersion: 1"}},
 		"ignore file":          {Options{Dir: shop.with(files{"front/.dockerignore": "a\n[\n"}).commit(t)}, []string{"front/.dockerignore:2:1", `"["`}},
 		"ignore exception":     {Options{Dir: shop.with(files{"front/.dockerignore": "a\n!x[b-a]\n"}).commit(t)}, []string{"front/.dockerignore:2:1", `"!x[b-a]"`}},
+		"ignored class":        {Options{Dir: shop.with(files{"front/.dockerignore": "a\nx[!b-a]\ny[!\n"}).commit(t)}, []string{"front/.dockerignore:3:1", `"y[!"`}},
 		"exception of nothing": {Options{Dir: shop.with(files{"front/.dockerignore": "a\n!\n"}).commit(t)}, []string{"front/.dockerignore:2:1", `"!"`}},
 		"includes":             {Options{Dir: shop.with(files{"werf-includes.yaml": "includes: []\n"}).commit(t)}, []string{"werf-includes.yaml: includes are not supported yet", "remove it"}},
 		"no such config":       {Options{Dir: repo, Config: "other.yaml"}, []string{"--config", "other.yaml"}},

@@ -124,13 +124,7 @@ type CLI struct {
 // StateDir is a directory for the program's state.
 func StateDir(t testing.TB) string {
 	t.Helper()
-	dir := t.TempDir()
-	t.Cleanup(func() {
-		if err := removeAll(dir); err != nil {
-			t.Errorf("removing the program's state: %v", err)
-		}
-	})
-	return dir
+	return BuildDir(t)
 }
 
 // removeAll removes a directory in which builds have left files of their users.

@@ -63,6 +63,8 @@ func (b Build) Operations() ([]*pb.Op, error) {
 // another machine takes those that are still right.
 type CacheTo struct {
 	Ref oci.Reference // a tag in a registry; it moves
+	// Definition is the build's, with a context that no other solve has.
+	Definition *llb.Definition
 	// Min stores the layers of the image only, and not of what it was made from.
 	Min bool
 	// BaseLayers are the diff ids of layers of base images, which stay as they are.

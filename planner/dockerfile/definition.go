@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/identity"
 	"github.com/moby/buildkit/solver/pb"
 	digest "github.com/opencontainers/go-digest"
 	"google.golang.org/protobuf/proto"
@@ -12,9 +13,10 @@ import (
 
 const localScheme = "local://"
 
-// rewrite passes every operation of a definition through edit and recomputes the digests of everything above, so that two definitions that
-// differ only in what edit levels become byte for byte the same. The result
-// shares nothing with def.
+// rewrite passes every operation of a definition through edit and recomputes the
+// digests of everything above, so that two definitions that differ only in what
+// edit levels become byte for byte the same. The result shares nothing with def.
+// Sources have attributes, if only empty ones.
 func rewrite(def *llb.Definition, edit func(*pb.Op)) (*llb.Definition, error) {
 	out := &llb.Definition{
 		Def:         make([][]byte, 0, len(def.Def)),
@@ -33,6 +35,9 @@ func rewrite(def *llb.Definition, edit func(*pb.Op)) (*llb.Definition, error) {
 				return nil, fmt.Errorf("reading the build definition: %s is used before it is defined", in.Digest)
 			}
 			in.Digest = to
+		}
+		if src := op.GetSource(); src != nil && src.Attrs == nil {
+			src.Attrs = map[string]string{}
 		}
 		edit(&op)
 		edited, err := proto.MarshalOptions{Deterministic: true}.Marshal(&op)
@@ -55,6 +60,18 @@ func rewrite(def *llb.Definition, edit func(*pb.Op)) (*llb.Definition, error) {
 		}
 	}
 	return out, nil
+}
+
+// Apart is the definition for one more solve, whose context BuildKit does not take
+// for that of another solve at the same time. To what they share it gives a key of
+// the session that came first, and a step that is found by that key has no other:
+// no cache can be exported that ends in it.
+func Apart(def *llb.Definition) (*llb.Definition, error) {
+	return rewrite(def, func(op *pb.Op) {
+		if src := op.GetSource(); src != nil && strings.HasPrefix(src.Identifier, localScheme) {
+			src.Attrs[pb.AttrLocalUniqueID] = identity.NewID()
+		}
+	})
 }
 
 // canonical is the definition as it is hashed. What a local source reads is

@@ -172,9 +172,6 @@ func (i images) fromLayout(src *pb.SourceOp) {
 	if ref, ok := strings.CutPrefix(src.Identifier, imageScheme); ok {
 		if _, made, ok := i.find(ref); ok && made.Layout {
 			src.Identifier = "oci-layout://" + ref
-			if src.Attrs == nil {
-				src.Attrs = map[string]string{}
-			}
 			src.Attrs[pb.AttrOCILayoutStoreID] = LayoutStore
 		}
 	}

@@ -64,9 +64,6 @@ func remoteOf(src *pb.SourceOp) (r Remote, ok bool) {
 // pin makes a source fetch what the lock file says, and nothing else. It is not ok
 // if the lock file does not say.
 func (r *Remote) pin(src *pb.SourceOp, entry lock.Remote) (ok bool) {
-	if src.Attrs == nil {
-		src.Attrs = map[string]string{}
-	}
 	switch {
 	case r.Git && entry.Commit != "":
 		src.Attrs[pb.AttrGitChecksum] = entry.Commit

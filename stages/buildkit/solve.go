@@ -59,8 +59,9 @@ func Solve(ctx context.Context, c *client.Client, b stages.Build, creds Credenti
 		Internal:      true, // no build history: it would only grow
 	}
 
+	definition := b.Definition
 	if b.CacheTo != nil {
-		opt.CacheExports = cacheExports(*b.CacheTo)
+		opt.CacheExports, definition = cacheExports(*b.CacheTo), b.CacheTo.Definition
 	} else {
 		export, err := exportEntry(b.Repo)
 		if err != nil {
@@ -105,7 +106,7 @@ func Solve(ctx context.Context, c *client.Client, b stages.Build, creds Credenti
 		return nil
 	})
 	resp, err := c.Build(ctx, opt, "", func(ctx context.Context, gw gateway.Client) (*gateway.Result, error) {
-		res, err := gw.Solve(ctx, gateway.SolveRequest{Definition: b.Definition.ToPB(), Evaluate: true, CacheImports: cacheImports(b.CacheFrom)})
+		res, err := gw.Solve(ctx, gateway.SolveRequest{Definition: definition.ToPB(), Evaluate: true, CacheImports: cacheImports(b.CacheFrom)})
 		if err != nil {
 			return nil, err
 		}

@@ -14,6 +14,7 @@ import (
 	"slipway/oci"
 	"slipway/planner"
 	"slipway/planner/diag"
+	"slipway/planner/dockerfile"
 	"slipway/stages"
 
 	"github.com/containerd/platforms"
@@ -209,10 +210,15 @@ func (l *layers) store(ctx context.Context, image *planner.Image, b *planner.Bui
 		if len(l.repos) > 1 {
 			id += " in " + repo.Reference().Name()
 		}
-		build.CacheTo = &stages.CacheTo{
-			Ref: repo.Reference().WithTag(l.tag(image.Name, b, l.known(ctx)[0])), Min: l.options.Mode == "min", BaseLayers: l.bases.layers(),
-		}
 		failed := func(ctx context.Context, err error) { l.fail(ctx, repo, "stored", err) }
+		apart, err := dockerfile.Apart(build.Definition)
+		if err != nil {
+			failed(ctx, err)
+			continue
+		}
+		build.CacheTo = &stages.CacheTo{
+			Ref: repo.Reference().WithTag(l.tag(image.Name, b, l.known(ctx)[0])), Definition: apart, Min: l.options.Mode == "min", BaseLayers: l.bases.layers(),
+		}
 		node := &engine.Node{ID: id, Kind: "cache", Stage: &stages.Cache{Solver: l.solver, Build: build, Late: l.late, Failed: failed}}
 		l.stores.Go(func() {
 			if l.turns.Acquire(ctx, 1) != nil {

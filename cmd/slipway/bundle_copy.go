@@ -37,7 +37,7 @@ there; the same command finishes a copy that was cut off.`,
 		if err := r.log.check(); err != nil {
 			return err
 		}
-		o.Registry = r.Registry
+		o.Registry, o.Renderer = r.Registry, renderer
 		return r.show(cmd, func(p pipeline.Options) (*pipeline.Report, error) {
 			o.Sinks = p.Sinks
 			report, err := bundles.Copy(cmd.Context(), o)

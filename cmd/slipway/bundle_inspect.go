@@ -103,7 +103,7 @@ func verifyCommand() *cobra.Command {
 			return err
 		}
 		sink, closeSink := r.log.sink()
-		v, err := bundles.Verify(cmd.Context(), args[0], r.Registry, []engine.Sink{sink})
+		v, err := bundles.Verify(cmd.Context(), args[0], r.Registry, renderer, []engine.Sink{sink})
 		closeSink()
 		if err != nil {
 			return err

@@ -30,6 +30,7 @@ const (
 
 func main() {
 	worker.Main() // BuildKit's process is this program, too
+	rendererMain()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the second signal ends the process at once
 	os.Exit(execute(ctx, os.Args[1:]))

@@ -77,6 +77,7 @@ func (m *renderFlags) options() bundles.ManifestOptions {
 	m.Decrypt = func(name string, data []byte) ([]byte, error) {
 		return pipeline.DecryptSecret(secrets, pipeline.SecretText{Name: name, Data: data, Values: true})
 	}
+	m.Renderer = renderer
 	return m.ManifestOptions
 }
 

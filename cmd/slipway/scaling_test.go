@@ -44,7 +44,10 @@ func TestScalingExample(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		problems, unchecked := render.Validate([]render.Manifest{{Path: name, Content: string(text)}})
+		problems, unchecked, err := render.Validate(t.Context(), nil, []render.Manifest{{Path: name, Content: string(text)}})
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, p := range problems {
 			t.Errorf("%+v", *p)
 		}

@@ -148,7 +148,7 @@ func TestValidate(t *testing.T) {
 				t.Fatal(err)
 			}
 			p := pack(t, s, options)
-			err = s.Validate(p)
+			err = s.Validate(t.Context(), nil, p)
 			if _, helmErr := runHelm(t, "template", "r", save(t, p)); (helmErr != nil) != (err != nil) {
 				t.Errorf("got %v, Helm says %v", err, helmErr)
 			}

@@ -78,8 +78,8 @@ func (c *contents) locate(ctx context.Context, from origin, images []found) erro
 }
 
 // withExternal adds the images that the chart renders and that are not its own.
-func (c *contents) withExternal(ctx context.Context, from origin) error {
-	external, err := c.rendered(ctx)
+func (c *contents) withExternal(ctx context.Context, renderer render.Program, from origin) error {
+	external, err := c.rendered(ctx, renderer)
 	if err != nil {
 		return err
 	}
@@ -96,12 +96,12 @@ func (c *contents) withExternal(ctx context.Context, from origin) error {
 
 // rendered are the references in what the chart renders that are of none of the
 // images that it is known to have.
-func (c *contents) rendered(ctx context.Context) ([]string, error) {
+func (c *contents) rendered(ctx context.Context, renderer render.Program) ([]string, error) {
 	chart, err := c.Chart()
 	if err != nil {
 		return nil, err
 	}
-	manifests, err := render.Render(ctx, chart, render.Options{})
+	manifests, err := render.Render(ctx, chart, render.Options{Program: renderer})
 	if err != nil {
 		return nil, fmt.Errorf("finding the images of others: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"slipway/stages"
 	"slipway/stages/bundle"
 	"slipway/stages/chart"
+	"slipway/stages/chart/render"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -32,6 +33,7 @@ type CopyOptions struct {
 	// without what is in it.
 	Since    string
 	Registry oci.Options
+	Renderer render.Program // nil is this program
 	Sinks    []engine.Sink
 }
 
@@ -77,7 +79,7 @@ func Copy(ctx context.Context, o CopyOptions) (_ *Report, err error) {
 		return nil, fmt.Errorf("reading the bundle %s: %w", from, err)
 	}
 	if o.External {
-		if err := c.withExternal(ctx, source); err != nil {
+		if err := c.withExternal(ctx, o.Renderer, source); err != nil {
 			return nil, fmt.Errorf("reading the bundle %s: %w", from, err)
 		}
 	}

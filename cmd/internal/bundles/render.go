@@ -36,6 +36,8 @@ type ManifestOptions struct {
 	Service map[string]any
 	// Dir is what the chart is called in errors; "" is its name.
 	Dir string
+	// Renderer is what renders; nil is this program.
+	Renderer render.Program
 }
 
 // Manifests are what a chart renders.
@@ -83,7 +85,7 @@ func Render(ctx context.Context, o RenderOptions) (_ *Manifests, err error) {
 	return RenderChart(ctx, c, o.ManifestOptions)
 }
 
-// RenderChart renders a chart, which is changed by it. Values win in this order:
+// RenderChart renders a chart. Values win in this order:
 // service values, decrypted ones, the user's, the chart's own. What the user has to
 // mend is a diagnostic.
 func RenderChart(ctx context.Context, c *helm.Chart, o ManifestOptions) (*Manifests, error) {
@@ -105,7 +107,7 @@ func RenderChart(ctx context.Context, c *helm.Chart, o ManifestOptions) (*Manife
 	values = render.Over(render.Over(render.Over(values, secrets), o.Service), o.service())
 	manifests, err := render.Render(ctx, c, render.Options{
 		Release: o.Release, Namespace: o.Namespace, Values: values, KubeVersion: o.KubeVersion, APIVersions: o.APIVersions,
-		IncludeCRDs: o.IncludeCRDs, Secrets: secrets != nil,
+		IncludeCRDs: o.IncludeCRDs, Secrets: secrets != nil, Program: o.Renderer,
 	})
 	if err != nil {
 		return nil, diagnosed.err(err)
@@ -117,7 +119,10 @@ func RenderChart(ctx context.Context, c *helm.Chart, o ManifestOptions) (*Manife
 		}
 	}
 	if o.Validate {
-		problems, unchecked := render.Validate(manifests)
+		problems, unchecked, err := render.Validate(ctx, o.Renderer, manifests)
+		if err != nil {
+			return nil, diagnosed.err(err)
+		}
 		out.Unchecked = unchecked
 		return out, diagnosed.problems(problems)
 	}

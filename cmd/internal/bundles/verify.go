@@ -32,7 +32,7 @@ type Verified struct {
 // Verify reads everything of a bundle: each reference in the chart must resolve,
 // and each blob under it be there and have its digest. The problems are in the
 // result; an error is a verification that could not be made.
-func Verify(ctx context.Context, ref string, registry oci.Options, sinks []engine.Sink) (_ *Verified, err error) {
+func Verify(ctx context.Context, ref string, registry oci.Options, renderer render.Program, sinks []engine.Sink) (_ *Verified, err error) {
 	at, from, err := openBundle(ctx, ref, registry)
 	if err != nil {
 		return nil, err
@@ -43,7 +43,7 @@ func Verify(ctx context.Context, ref string, registry oci.Options, sinks []engin
 		return nil, fmt.Errorf("reading the bundle %s: %w", at, err)
 	}
 	v := &verification{Verified: &Verified{}, seen: map[digest.Digest]bool{}}
-	if err := v.external(ctx, from, c); err != nil {
+	if err := v.external(ctx, renderer, from, c); err != nil {
 		return nil, err
 	}
 	stage := &engine.Node{ID: "verify " + at.String(), Kind: "verify", Stage: action(func(ctx context.Context) error { return v.run(ctx, c) })}
@@ -70,8 +70,8 @@ type verification struct {
 
 // external looks at what the chart renders beside its own images: it has to
 // resolve, where there is a registry to ask.
-func (v *verification) external(ctx context.Context, from origin, c *contents) error {
-	names, err := c.rendered(ctx)
+func (v *verification) external(ctx context.Context, renderer render.Program, from origin, c *contents) error {
+	names, err := c.rendered(ctx, renderer)
 	if errors.Is(err, render.ErrEndless) || ctx.Err() != nil {
 		return err
 	}

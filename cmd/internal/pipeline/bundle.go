@@ -69,7 +69,7 @@ func Publish(ctx context.Context, o Options, p PublishOptions) (_ *Report, err e
 	if b.options, err = b.chartOptions(ctx, p); err != nil {
 		return nil, err
 	}
-	if err := b.check(!p.NoSchema); err != nil {
+	if err := b.check(ctx, !p.NoSchema); err != nil {
 		return nil, err
 	}
 	alias := r.alias(b.node(ref), b.repo, b.repo, ref)
@@ -189,7 +189,7 @@ func (b *bundle) node(ref oci.Reference) *engine.Node {
 // check makes the archive before anything is built, with a stand-in for the one
 // thing that is not known yet, the images' digests: what is wrong with the chart
 // or its values is told before anything is pushed.
-func (b *bundle) check(schema bool) error {
+func (b *bundle) check(ctx context.Context, schema bool) error {
 	images := make([]stages.Image, len(b.images))
 	for i, image := range b.images {
 		images[i] = stages.Image{Tag: image.Key.String()}
@@ -197,7 +197,7 @@ func (b *bundle) check(schema bool) error {
 	}
 	pkg, err := b.pack(images)
 	if err == nil && schema {
-		err = diagnosed(b.files.Validate(pkg))
+		err = diagnosed(b.files.Validate(ctx, b.run.options.Renderer, pkg))
 	}
 	return err
 }

@@ -22,6 +22,7 @@ import (
 	"slipway/planner/diag"
 	"slipway/stages"
 	"slipway/stages/buildkit/state"
+	"slipway/stages/chart/render"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -68,6 +69,8 @@ type Options struct {
 	// LocalCacheLimit is how much BuildKit's state on this machine may take.
 	LocalCacheLimit state.Limit
 	Sinks           []engine.Sink
+	// Renderer is what renders charts and checks values against schemas.
+	Renderer render.Program
 
 	ahead bool // see lookAhead
 }

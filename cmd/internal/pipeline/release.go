@@ -11,7 +11,6 @@ import (
 	"slipway/planner/werfyaml"
 
 	"github.com/Masterminds/sprig/v3"
-	"helm.sh/helm/v3/pkg/chartutil"
 )
 
 // releaseOf is the release's name and its namespace, as werf.yaml's deploy has
@@ -49,7 +48,7 @@ func releaseOf(plan *planner.Plan, env, release, namespace string) (string, stri
 		if release, err = expand("deploy.helmRelease", plan.Deploy.HelmRelease); err != nil {
 			return "", "", err
 		}
-		if plan.Deploy.HelmReleaseSlug && chartutil.ValidateReleaseName(release) != nil {
+		if plan.Deploy.HelmReleaseSlug && !isReleaseName(release) {
 			release = hashedSlug(release, 53)
 		}
 	}
@@ -58,3 +57,9 @@ func releaseOf(plan *planner.Plan, env, release, namespace string) (string, stri
 
 // isNamespace is Kubernetes' form of a label (RFC 1123).
 var isNamespace = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+
+// releaseName is Helm's form of a release's name: Kubernetes' form of a subdomain.
+var releaseName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+
+// isReleaseName tells whether Helm takes a name for a release.
+func isReleaseName(name string) bool { return len(name) <= 53 && releaseName.MatchString(name) }

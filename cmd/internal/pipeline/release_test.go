@@ -1,10 +1,13 @@
 package pipeline
 
 import (
+	"strings"
 	"testing"
 
 	"slipway/planner"
 	"slipway/planner/werfyaml"
+
+	"helm.sh/helm/v3/pkg/chartutil"
 )
 
 func TestReleaseOf(t *testing.T) {
@@ -34,5 +37,17 @@ func TestReleaseOf(t *testing.T) {
 				t.Errorf("got %s, %s, want %s, %s", release, namespace, test.wantRelease, test.wantSpace)
 			}
 		})
+	}
+}
+
+// Names of releases are those that Helm takes.
+func TestIsReleaseName(t *testing.T) {
+	for _, name := range []string{
+		"", "a", "a-b", "-a", "a-", "a.b", "a..b", ".a", "a.-b", "A", "a_b", "1", "a\n", "é",
+		strings.Repeat("a", 53), strings.Repeat("a", 54), strings.Repeat("a.", 26) + "a", strings.Repeat("a.", 27),
+	} {
+		if got, want := isReleaseName(name), chartutil.ValidateReleaseName(name) == nil; got != want {
+			t.Errorf("%q: %v, Helm says %v", name, got, want)
+		}
 	}
 }

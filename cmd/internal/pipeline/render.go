@@ -111,7 +111,7 @@ func (r *run) renderPackage(ctx context.Context, pkg *chart.Package, m RenderOpt
 	if err != nil {
 		return nil, err
 	}
-	m.Dir = r.plan.Chart.Dir
+	m.Dir, m.Renderer = r.plan.Chart.Dir, r.options.Renderer
 	m.Service = map[string]any{"werf": c.Values["werf"]}
 	if global, ok := c.Values["global"].(map[string]any); ok {
 		own := map[string]any{}

@@ -6,8 +6,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"helm.sh/helm/v3/pkg/releaseutil"
 )
 
 // Text is the manifests as `helm template` prints them.
@@ -71,12 +69,16 @@ func nothingShown(manifests []Manifest, pattern string) error {
 	return e
 }
 
+// separator is Helm's: a line that begins a document, with the blanks around it.
+var separator = regexp.MustCompile(`(?:^|\s*\n)---\s*`)
+
 // splitDocuments takes YAML documents apart as Helm does.
 func splitDocuments(text string) []string {
-	documents := releaseutil.SplitManifests(text)
-	out := make([]string, len(documents))
-	for i := range out {
-		out[i] = documents[fmt.Sprintf("manifest-%d", i)]
+	var out []string
+	for _, document := range separator.Split(strings.TrimSpace(text), -1) {
+		if document != "" {
+			out = append(out, strings.TrimSpace(document))
+		}
 	}
 	return out
 }

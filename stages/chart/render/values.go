@@ -3,6 +3,9 @@ package render
 import (
 	"fmt"
 	"maps"
+	"strings"
+
+	"slipway/stages/chart/render/wire"
 
 	"helm.sh/helm/v3/pkg/strvals"
 	"sigs.k8s.io/yaml"
@@ -29,7 +32,7 @@ func (v Values) Merge(read func(name string) ([]byte, error)) (map[string]any, e
 		}
 		values := map[string]any{}
 		if err := yaml.Unmarshal(text, &values); err != nil {
-			return nil, &Error{File: name, Message: fmt.Sprintf("the values cannot be read: %v", plain(err))}
+			return nil, &Error{File: name, Message: "the values cannot be read: " + strings.TrimPrefix(wire.Plain(err.Error()), "yaml: ")}
 		}
 		merged = Over(merged, values)
 	}

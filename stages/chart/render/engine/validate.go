@@ -1,4 +1,4 @@
-package render
+package engine
 
 import (
 	"bytes"
@@ -8,39 +8,20 @@ import (
 	"slices"
 	"strings"
 
+	"slipway/stages/chart/render/wire"
+
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer/json"
 	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/yaml"
 )
 
-// Problem is a mistake in a manifest.
-type Problem struct {
-	Path     string // of the template
-	Resource string // its kind and name: Deployment web; empty if it says none
-	Line     int    // 1-based, in what the template renders for this resource; 0 when not known
-	Message  string // the field and what is wrong with it; no value of a field
-}
-
-// Error prints the template, the resource and the message.
-func (p *Problem) Error() string {
-	text := p.Path + ": "
-	if p.Resource != "" {
-		text += p.Resource + ": "
-	}
-	text += p.Message
-	if p.Line > 0 {
-		text += fmt.Sprintf(" (line %d of what is rendered)", p.Line)
-	}
-	return text
-}
-
-// Validate checks manifests against the types of Kubernetes' libraries, as
+// validate checks manifests against the types of Kubernetes' libraries, as
 // strictly as a server that is asked to: fields that do not exist, values of the
 // wrong type, keys that are there twice, kinds that do not exist. Resources of
 // groups that are not Kubernetes' own cannot be checked: unchecked are their
 // versions and kinds, sorted.
-func Validate(manifests []Manifest) (problems []*Problem, unchecked []string) {
+func validate(manifests []wire.Manifest) (problems []*wire.Problem, unchecked []string) {
 	v := &validation{}
 	for _, m := range manifests {
 		for _, document := range splitDocuments(m.Content) {
@@ -52,7 +33,7 @@ func Validate(manifests []Manifest) (problems []*Problem, unchecked []string) {
 }
 
 type validation struct {
-	problems  []*Problem
+	problems  []*wire.Problem
 	unchecked []string
 }
 
@@ -63,7 +44,7 @@ func (v *validation) document(path, text string) {
 	raw, err := yaml.YAMLToJSONStrict([]byte(text))
 	if err != nil {
 		line, message := yamlProblem(err)
-		v.problems = append(v.problems, &Problem{Path: path, Resource: nameOf(text), Line: line, Message: message})
+		v.problems = append(v.problems, &wire.Problem{Path: path, Resource: nameOf(text), Line: line, Message: message})
 		return
 	}
 	v.object(path, text, raw, nil)
@@ -79,7 +60,7 @@ func (v *validation) object(path, text string, raw []byte, at []any) {
 	}
 	resource := resourceOf(object)
 	wrong := func(at []any, message string) {
-		v.problems = append(v.problems, &Problem{Path: path, Resource: resource, Line: lineOf(text, at), Message: message})
+		v.problems = append(v.problems, &wire.Problem{Path: path, Resource: resource, Line: lineOf(text, at), Message: message})
 	}
 	fields, ok := object.(map[string]any)
 	if !ok {
@@ -178,7 +159,7 @@ var (
 func yamlProblem(err error) (line int, message string) {
 	m := yamlDetail.FindStringSubmatch(err.Error())
 	if m == nil {
-		return 0, plain(err)
+		return 0, strings.TrimPrefix(wire.Plain(err.Error()), "yaml: ")
 	}
 	fmt.Sscan(m[1], &line)
 	message = m[2]

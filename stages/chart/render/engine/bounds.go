@@ -1,8 +1,7 @@
-package render
+package engine
 
 import (
 	"context"
-	"errors"
 	"runtime/metrics"
 	"time"
 )
@@ -15,10 +14,6 @@ const (
 	// stackInterval is how often it is looked at.
 	stackInterval = 5 * time.Millisecond
 )
-
-// ErrEndless is the cause of the Error of templates that call themselves without
-// end.
-var ErrEndless = errors.New("templates call themselves without end")
 
 // endless waits until templates that call themselves without end, through tpl or
 // include, have used so much of the stack that they would soon end the process,

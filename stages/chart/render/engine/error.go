@@ -1,4 +1,4 @@
-package render
+package engine
 
 import (
 	"fmt"
@@ -8,52 +8,11 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"slipway/stages/chart/render/wire"
+
 	helm "helm.sh/helm/v3/pkg/chart"
 	"sigs.k8s.io/yaml"
 )
-
-// Error is something that the user has to mend: in a template, in values, or in
-// what was asked for.
-type Error struct {
-	File    string // path of the template, CHART/templates/x.yaml; empty when no file is at fault
-	Line    int    // 1-based; 0 when not known
-	Column  int    // in characters, 1-based; 0 when not known
-	Source  string // the offending line; empty when Line is 0
-	Message string // what is wrong
-	Advice  string // what to do instead; may have several lines, may be empty
-	// Via are the places, FILE:LINE, that the template was called from, the nearest
-	// first.
-	Via   []string
-	Cause error // ErrEndless, or nil
-}
-
-// Unwrap gives errors.Is the cause.
-func (e *Error) Unwrap() error { return e.Cause }
-
-// Error prints position and message, the offending line, and the advice.
-func (e *Error) Error() string {
-	var b strings.Builder
-	if e.File != "" {
-		b.WriteString(e.File + ":")
-		for _, n := range []int{e.Line, e.Column} {
-			if n > 0 {
-				fmt.Fprintf(&b, "%d:", n)
-			}
-		}
-		b.WriteByte(' ')
-	}
-	b.WriteString(e.Message)
-	if e.Source != "" {
-		fmt.Fprintf(&b, "\n  %d | %s", e.Line, e.Source)
-	}
-	for _, at := range e.Via {
-		b.WriteString("\n  called from " + at)
-	}
-	if e.Advice != "" {
-		b.WriteString("\n  " + strings.ReplaceAll(e.Advice, "\n", "\n  "))
-	}
-	return b.String()
-}
 
 var (
 	// engineError is how Helm's engine begins its errors, and encloses the place.
@@ -70,9 +29,9 @@ var (
 // templateError makes an Error of what Helm's engine says: the innermost template
 // that the chart has a file for is where the mistake is, and the outer ones are
 // how it came there.
-func templateError(c *helm.Chart, err error) error {
+func templateError(c *helm.Chart, err error) *wire.Error {
 	text := err.Error()
-	e := &Error{Message: text}
+	e := &wire.Error{Message: text}
 	var places []string
 	if m := engineError.FindStringSubmatch(text); m != nil {
 		places = append(places, m[1])
@@ -90,7 +49,7 @@ func templateError(c *helm.Chart, err error) error {
 		}
 	}
 	if len(places) > 0 {
-		e.locate(c, places[len(places)-1])
+		locate(e, c, places[len(places)-1])
 		for _, at := range slices.Backward(places[:len(places)-1]) {
 			if m := place.FindStringSubmatch(at); m != nil {
 				e.Via = append(e.Via, m[1]+":"+m[2])
@@ -108,7 +67,7 @@ func templateError(c *helm.Chart, err error) error {
 }
 
 // locate fills in a place.
-func (e *Error) locate(c *helm.Chart, at string) {
+func locate(e *wire.Error, c *helm.Chart, at string) {
 	m := place.FindStringSubmatch(at)
 	if m == nil {
 		e.File = at
@@ -152,23 +111,16 @@ func templateText(c *helm.Chart, name string) []byte {
 var (
 	notYAML  = regexp.MustCompile(`^YAML parse error on (.+?): `)
 	yamlLine = regexp.MustCompile(`yaml: line (\d+): `)
-	// wrapping is what the YAML library says before what is wrong.
-	wrapping = regexp.MustCompile(`error (?:unmarshaling|converting YAML to) JSON: (?:while decoding JSON: )?(?:json: )?`)
 )
-
-// plain is an error of the YAML library without what is of no use to people.
-func plain(err error) string {
-	return strings.TrimPrefix(wrapping.ReplaceAllString(err.Error(), ""), "yaml: ")
-}
 
 // manifestError makes an Error of what SortManifests says: a template that
 // renders something else than YAML, with the lines that it rendered.
-func manifestError(files map[string]string, err error, secrets bool) error {
+func manifestError(files map[string]string, err error, secrets bool) *wire.Error {
 	m := notYAML.FindStringSubmatch(err.Error())
 	if m == nil {
-		return &Error{Message: "what the chart renders is no manifest: " + err.Error()}
+		return &wire.Error{Message: "what the chart renders is no manifest: " + err.Error()}
 	}
-	e := &Error{File: m[1], Message: "what it renders is not YAML: " + wrapping.ReplaceAllString(err.Error()[len(m[0]):], "")}
+	e := &wire.Error{File: m[1], Message: "what it renders is not YAML: " + wire.Plain(err.Error()[len(m[0]):])}
 	if secrets {
 		return e
 	}

@@ -1,0 +1,13 @@
+package render
+
+import (
+	"os"
+	"testing"
+
+	"slipway/stages/chart/render/engine"
+)
+
+func TestMain(m *testing.M) {
+	engine.Main()
+	os.Exit(m.Run())
+}

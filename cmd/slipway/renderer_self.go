@@ -1,3 +1,5 @@
+//go:build !carryrenderer
+
 package main
 
 import (

@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"slipway/cmd/internal/bench"
+	"slipway/cmd/internal/release"
 )
 
 func main() {
@@ -173,18 +174,12 @@ func list(scenarios []bench.Scenario) {
 
 // programs builds what is measured and what images run.
 func programs(ctx context.Context, dir string, o *bench.Options) error {
-	build := func(path, pkg string) error {
-		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-X main.version="+version(ctx), "-o", path, pkg)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
-		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("building %s: %w", pkg, err)
-		}
-		return nil
-	}
 	o.Work = filepath.Join(dir, "work")
-	if err := build(o.Work, "slipway/cmd/internal/bench/work"); err != nil {
-		return err
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", o.Work, "slipway/cmd/internal/bench/work")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("building what images run: %w", err)
 	}
 	if o.Slipway != "" {
 		path, err := filepath.Abs(o.Slipway)
@@ -192,7 +187,7 @@ func programs(ctx context.Context, dir string, o *bench.Options) error {
 		return err
 	}
 	o.Slipway = filepath.Join(dir, "slipway")
-	return build(o.Slipway, "slipway/cmd/slipway")
+	return release.Build(ctx, release.Options{Output: o.Slipway, Version: version(ctx)})
 }
 
 // version names the commit that is measured.

@@ -9,6 +9,7 @@ import (
 
 	"slipway/stages/buildkit/remote"
 	"slipway/stages/chart/render"
+	"slipway/stages/chart/render/engine"
 
 	"github.com/moby/buildkit/cmd/buildkitd/config"
 	"gopkg.in/yaml.v3"
@@ -44,10 +45,7 @@ func TestScalingExample(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		problems, unchecked, err := render.Validate(t.Context(), nil, []render.Manifest{{Path: name, Content: string(text)}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		problems, unchecked := engine.Validate([]render.Manifest{{Path: name, Content: string(text)}})
 		for _, p := range problems {
 			t.Errorf("%+v", *p)
 		}

@@ -105,10 +105,17 @@ func RenderChart(ctx context.Context, c *helm.Chart, o ManifestOptions) (*Manife
 		return nil, err
 	}
 	values = render.Over(render.Over(render.Over(values, secrets), o.Service), o.service())
-	manifests, err := render.Render(ctx, c, render.Options{
+	options := render.Options{
 		Release: o.Release, Namespace: o.Namespace, Values: values, KubeVersion: o.KubeVersion, APIVersions: o.APIVersions,
 		IncludeCRDs: o.IncludeCRDs, Secrets: secrets != nil, Program: o.Renderer,
-	})
+	}
+	var manifests []render.Manifest
+	var findings render.Findings
+	if o.Validate {
+		manifests, findings, err = render.Checked(ctx, c, options)
+	} else {
+		manifests, err = render.Render(ctx, c, options)
+	}
 	if err != nil {
 		return nil, diagnosed.err(err)
 	}
@@ -119,12 +126,8 @@ func RenderChart(ctx context.Context, c *helm.Chart, o ManifestOptions) (*Manife
 		}
 	}
 	if o.Validate {
-		problems, unchecked, err := render.Validate(ctx, o.Renderer, manifests)
-		if err != nil {
-			return nil, diagnosed.err(err)
-		}
-		out.Unchecked = unchecked
-		return out, diagnosed.problems(problems)
+		out.Unchecked = findings.Unchecked
+		return out, diagnosed.problems(findings.Problems)
 	}
 	return out, nil
 }

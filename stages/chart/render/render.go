@@ -25,6 +25,8 @@ type (
 	Manifest = wire.Manifest
 	// Problem is a mistake in a manifest.
 	Problem = wire.Problem
+	// Findings are what checking manifests comes to.
+	Findings = wire.Findings
 	// Mismatch is a chart's values that do not match its schema.
 	Mismatch = wire.Mismatch
 )
@@ -65,28 +67,27 @@ const defaultKubeVersion = "1.37.0"
 // documents are left out. What the user has to mend is an *Error. When ctx is done,
 // nothing goes on.
 func Render(ctx context.Context, c *helm.Chart, o Options) ([]Manifest, error) {
+	manifests, _, err := o.render(ctx, c, false)
+	return manifests, err
+}
+
+// Checked is Render, and checks the manifests against the types of Kubernetes'
+// libraries, as strictly as a server that is asked to: fields that do not exist,
+// values of the wrong type, keys that are there twice, kinds that do not exist.
+func Checked(ctx context.Context, c *helm.Chart, o Options) ([]Manifest, Findings, error) {
+	return o.render(ctx, c, true)
+}
+
+func (o Options) render(ctx context.Context, c *helm.Chart, validate bool) ([]Manifest, Findings, error) {
 	r, err := o.Program.ask(ctx, "the templates of chart "+c.Name(), wire.Request{Render: &wire.Render{
 		Chart: filesOf(c), Release: first(o.Release, "release-name"), Namespace: first(o.Namespace, "default"),
 		Values: o.Values, KubeVersion: first(o.KubeVersion, defaultKubeVersion), APIVersions: o.APIVersions,
-		Upgrade: o.Upgrade, IncludeCRDs: o.IncludeCRDs, SkipSchema: o.SkipSchema, Secrets: o.Secrets,
+		Upgrade: o.Upgrade, IncludeCRDs: o.IncludeCRDs, SkipSchema: o.SkipSchema, Secrets: o.Secrets, Validate: validate,
 	}})
 	if err != nil {
-		return nil, err
+		return nil, Findings{}, err
 	}
-	return r.Manifests, nil
-}
-
-// Validate checks manifests against the types of Kubernetes' libraries, as
-// strictly as a server that is asked to: fields that do not exist, values of the
-// wrong type, keys that are there twice, kinds that do not exist. Resources of
-// groups that are not Kubernetes' own cannot be checked: unchecked are their
-// versions and kinds, sorted.
-func Validate(ctx context.Context, program Program, manifests []Manifest) (problems []*Problem, unchecked []string, err error) {
-	r, err := program.ask(ctx, "manifests", wire.Request{Validate: manifests})
-	if err != nil {
-		return nil, nil, err
-	}
-	return r.Problems, r.Unchecked, nil
+	return r.Manifests, r.Findings, nil
 }
 
 // CheckValues finds values of a chart that do not match its values.schema.json or

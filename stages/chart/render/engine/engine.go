@@ -68,7 +68,9 @@ func answer(request wire.Request) (r wire.Response, err error) {
 		if err != nil {
 			return r, err
 		}
-		r.Manifests, err = watched(c, request.Render)
+		if r.Manifests, err = watched(c, request.Render); err == nil && request.Render.Validate {
+			r.Findings.Problems, r.Findings.Unchecked = Validate(r.Manifests)
+		}
 		return r, err
 	case request.Schemas != nil:
 		c, err := load(request.Schemas)
@@ -78,8 +80,7 @@ func answer(request wire.Request) (r wire.Response, err error) {
 		r.Mismatch, err = mismatch(c)
 		return r, err
 	}
-	r.Problems, r.Unchecked = validate(request.Validate)
-	return r, nil
+	return r, errors.New("nothing is asked for")
 }
 
 // watched renders a chart, or says that this has no end: what does it goes on until

@@ -16,12 +16,12 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// validate checks manifests against the types of Kubernetes' libraries, as
+// Validate checks manifests against the types of Kubernetes' libraries, as
 // strictly as a server that is asked to: fields that do not exist, values of the
 // wrong type, keys that are there twice, kinds that do not exist. Resources of
 // groups that are not Kubernetes' own cannot be checked: unchecked are their
 // versions and kinds, sorted.
-func validate(manifests []wire.Manifest) (problems []*wire.Problem, unchecked []string) {
+func Validate(manifests []wire.Manifest) (problems []*wire.Problem, unchecked []string) {
 	v := &validation{}
 	for _, m := range manifests {
 		for _, document := range splitDocuments(m.Content) {

@@ -64,7 +64,7 @@ func TestValidate(t *testing.T) {
 		{"aliases", "apiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: &l {a: b}, annotations: *l}\nspec: &s {containers: *s}\n", "anchor 's' value contains itself"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			problems, unchecked := validate([]wire.Manifest{{Path: "app/templates/a.yaml", Content: test.text}})
+			problems, unchecked := Validate([]wire.Manifest{{Path: "app/templates/a.yaml", Content: test.text}})
 			var got []string
 			for _, p := range problems {
 				text, ok := strings.CutPrefix(p.Error(), "app/templates/a.yaml: ")
@@ -90,7 +90,7 @@ func TestValidate(t *testing.T) {
 // not asked; what Kubernetes alone finds is told in its words.
 func TestDecoderAlone(t *testing.T) {
 	text := "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: a}\nspec: {versions: [{schema: {openAPIV3Schema: {typo: object}}}]}\n"
-	problems, _ := validate([]wire.Manifest{{Path: "a", Content: text}})
+	problems, _ := Validate([]wire.Manifest{{Path: "a", Content: text}})
 	if len(problems) != 1 || !strings.Contains(problems[0].Message, "typo") {
 		t.Errorf("got %v", problems)
 	}
@@ -102,7 +102,7 @@ func FuzzValidate(f *testing.F) {
 	f.Add("apiVersion: v1\nkind: Pod\nmetadata: &a {<<: *a}\n")
 	f.Add("? [a]\n: b\n---\n1: 2\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		problems, _ := validate([]wire.Manifest{{Path: "a", Content: text}})
+		problems, _ := Validate([]wire.Manifest{{Path: "a", Content: text}})
 		if slices.ContainsFunc(problems, func(p *wire.Problem) bool { return p.Message == "" }) {
 			t.Error("a problem without a message")
 		}

@@ -18,9 +18,8 @@ const Name = "slipway: renderer"
 
 // Request is one of its fields.
 type Request struct {
-	Render   *Render
-	Validate []Manifest // against the types of Kubernetes
-	Schemas  []File     // a chart, whose own values are checked against its schemas
+	Render  *Render
+	Schemas []File // a chart, whose own values are checked against its schemas
 }
 
 // Render asks for a chart's manifests. Nothing has a default.
@@ -34,6 +33,7 @@ type Render struct {
 	IncludeCRDs        bool
 	SkipSchema         bool
 	Secrets            bool
+	Validate           bool // what is rendered, against the types of Kubernetes
 }
 
 // File is a file of a chart, by its path in it.
@@ -56,11 +56,18 @@ type Mismatch struct {
 	Message string
 }
 
+// Findings are what checking manifests comes to.
+type Findings struct {
+	Problems []*Problem
+	// Unchecked are the versions and kinds of resources that cannot be checked, as
+	// their groups are not Kubernetes' own; sorted.
+	Unchecked []string
+}
+
 // Response answers a request.
 type Response struct {
 	Manifests []Manifest // of Render
-	Problems  []*Problem // of Validate
-	Unchecked []string   // of Validate
+	Findings  Findings   // of Render with Validate
 	Mismatch  *Mismatch  // of Schemas; nil if all match
 	// Err is what the user has to mend; Endless says that its cause is ErrEndless.
 	Err     *Error

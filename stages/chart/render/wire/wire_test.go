@@ -53,11 +53,10 @@ func TestRequest(t *testing.T) {
 	for name, want := range map[string]Request{
 		"render": {Render: &Render{
 			Chart:   []File{{"Chart.yaml", []byte("name: \xff")}, {"values.schema.json", []byte{}}},
-			Release: "r", Namespace: "n", KubeVersion: "1.2", APIVersions: []string{"a/v1"}, Upgrade: true, IncludeCRDs: true, SkipSchema: true, Secrets: true,
+			Release: "r", Namespace: "n", KubeVersion: "1.2", APIVersions: []string{"a/v1"}, Upgrade: true, IncludeCRDs: true, SkipSchema: true, Secrets: true, Validate: true,
 		}},
-		"schemas":  {Schemas: []File{{"a", []byte{}}}},
-		"validate": {Validate: []Manifest{{"a", "b", true}, {}}},
-		"nothing":  {},
+		"schemas": {Schemas: []File{{"a", []byte{}}}},
+		"nothing": {},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b bytes.Buffer
@@ -77,7 +76,7 @@ func TestResponse(t *testing.T) {
 	endless.Cause = ErrEndless
 	for name, want := range map[string]Response{
 		"manifests": {Manifests: []Manifest{{"p", "\xff", true}}},
-		"problems":  {Problems: []*Problem{{"p", "r", 1, "m"}}, Unchecked: []string{"u"}},
+		"problems":  {Findings: Findings{[]*Problem{{"p", "r", 1, "m"}}, []string{"u"}}},
 		"mismatch":  {Mismatch: &Mismatch{"charts/a", ".Values.a", "m"}},
 		"nothing":   {},
 		"mistake":   {Err: mistake},

@@ -48,7 +48,7 @@ func (w *KeyWriter) Fields(fields []byte) {
 }
 
 // AppendField appends one named value as it enters keys.
-func AppendField(b []byte, name, value string) []byte {
+func AppendField[T string | []byte](b []byte, name string, value T) []byte {
 	b = strconv.AppendInt(append(append(b, name...), ' '), int64(len(value)), 10)
 	return append(append(append(b, '\n'), value...), '\n')
 }

@@ -119,8 +119,10 @@ func readsFields(l *source.Listing) []byte {
 			size += len(e.Path) + len(e.OID) + len(e.Link) + 32
 		}
 		fields = make([]byte, 0, size)
+		var identity []byte
 		for _, e := range entries {
-			fields = engine.AppendField(fields, "reads", e.Identity())
+			identity = e.AppendIdentity(identity[:0])
+			fields = engine.AppendField(fields, "reads", identity)
 		}
 		return fields
 	})

@@ -123,8 +123,8 @@ func (c *Context) list(ctx context.Context, excludes, followPaths []string) ([]E
 		return nil, err
 	}
 	v := unsized.view() // with the submodules that the filter lets through
-	var list []Entry
-	at := 0 // in the tree, whose order the filter keeps: mostly the next one
+	var found []int32   // in the tree: there may be many, so that they are counted first
+	at := 0             // in its order, which the filter keeps: mostly the next one
 	err = f.Walk(ctx, "/", func(p string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -136,17 +136,20 @@ func (c *Context) list(ctx context.Context, excludes, followPaths []string) ([]E
 				return fmt.Errorf("the filter made up %q", p)
 			}
 		}
-		e := v.tree[at].Entry
-		if e.Mode&fs.ModeSymlink != 0 {
-			if e.Link, err = v.tree[at].repo.link(e.OID); err != nil {
-				return err
-			}
-		}
-		list = append(list, e)
+		found = append(found, int32(at))
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list the build context: %w", err)
+	}
+	list := make([]Entry, len(found))
+	for i, at := range found {
+		list[i] = v.tree[at].Entry
+		if list[i].Mode&fs.ModeSymlink != 0 {
+			if list[i].Link, err = v.tree[at].repo.link(list[i].OID); err != nil {
+				return nil, fmt.Errorf("list the build context: %w", err)
+			}
+		}
 	}
 	return list, nil
 }

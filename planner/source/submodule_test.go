@@ -49,7 +49,7 @@ func identities(t testing.TB, c *Context, excludes, follow []string) (out []stri
 	must(t, err)
 	for _, e := range list.Entries {
 		if filepath.Base(e.Path) != ".gitmodules" {
-			out = append(out, e.Identity())
+			out = append(out, string(e.AppendIdentity(nil)))
 		}
 	}
 	return out

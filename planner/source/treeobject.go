@@ -22,8 +22,16 @@ type entry struct {
 // its name, a NUL, and its object id in bytes, of which idLength is the length in
 // hexadecimal. The entries are sorted by name, which is not quite git's order.
 func parseTree(object string, idLength int) ([]entry, error) {
-	var entries []entry
-	ids := make([]byte, 0, idLength*(1+len(object)/(idLength/2+8)))
+	// Counted first: a large tree is then two allocations.
+	n := 0
+	for rest := object; rest != ""; n++ {
+		_, after, _ := strings.Cut(rest, "\x00")
+		rest = after[min(len(after), idLength/2):]
+	}
+	entries := make([]entry, 0, n)
+	var ids strings.Builder
+	ids.Grow(n * idLength)
+	id := make([]byte, 0, idLength)
 	for rest := object; rest != ""; {
 		head, after, ok := strings.Cut(rest, "\x00")
 		mode, name, ok2 := strings.Cut(head, " ")
@@ -38,13 +46,10 @@ func parseTree(object string, idLength int) ([]entry, error) {
 		if err != nil {
 			return nil, fmt.Errorf("unknown mode %q of %q", mode, name)
 		}
-		entries = append(entries, entry{name: name, mode: fileMode(m)})
-		ids = hex.AppendEncode(ids, []byte(after[:idLength/2]))
+		id = hex.AppendEncode(id[:0], []byte(after[:idLength/2]))
+		ids.Write(id)
+		entries = append(entries, entry{name: name, mode: fileMode(m), oid: ids.String()[ids.Len()-idLength:]})
 		rest = after[idLength/2:]
-	}
-	all := string(ids) // so that a large tree costs a few allocations
-	for i := range entries {
-		entries[i].oid = all[i*idLength : (i+1)*idLength]
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
 	for i := 1; i < len(entries); i++ {
@@ -144,13 +149,15 @@ func (l *lister) take(oid, kind, object string) error {
 
 // below reads all trees that entries lead to.
 func (l *lister) below(entries []entry) error {
-	level := entries
+	level := [][]entry{entries}
 	for {
 		var oids []string
-		for _, e := range level {
-			if _, ok := l.known[e.oid]; !ok && e.mode.IsDir() {
-				l.known[e.oid] = nil
-				oids = append(oids, e.oid)
+		for _, entries := range level {
+			for _, e := range entries {
+				if _, ok := l.known[e.oid]; !ok && e.mode.IsDir() {
+					l.known[e.oid] = nil
+					oids = append(oids, e.oid)
+				}
 			}
 		}
 		if len(oids) == 0 {
@@ -159,9 +166,9 @@ func (l *lister) below(entries []entry) error {
 		if err := l.read(oids); err != nil {
 			return err
 		}
-		level = nil
+		level = level[:0]
 		for _, oid := range oids {
-			level = append(level, l.known[oid]...)
+			level = append(level, l.known[oid])
 		}
 	}
 }
@@ -190,18 +197,12 @@ func (r *repository) list() error {
 		return err
 	}
 	b := builder{lister: l, repo: r}
-	b.nodes = make(tree, 0, 1+b.count(top))
+	n, size := b.count(top, 0)
+	b.nodes = make(tree, 0, 1+n)
+	b.paths.Grow(size)
 	b.nodes = append(b.nodes, node{Entry: Entry{Path: ".", Mode: fs.ModeDir | 0o755}, repo: r})
-	b.add(top, 0, 0)
+	b.add(top, "")
 	b.nodes[0].below = len(b.nodes) - 1
-	paths := string(b.paths)
-	for i, start := range b.starts {
-		end := len(paths)
-		if i+1 < len(b.starts) {
-			end = b.starts[i+1]
-		}
-		b.nodes[i+1].Path = paths[start:end]
-	}
 	r.tree = b.nodes
 	return nil
 }
@@ -210,35 +211,39 @@ func (r *repository) list() error {
 // string.
 type builder struct {
 	*lister
-	repo   *repository
-	nodes  tree
-	paths  []byte
-	starts []int // in paths, of each node but the first
+	repo  *repository
+	nodes tree
+	paths strings.Builder
 }
 
-func (b *builder) count(entries []entry) int {
-	n := len(entries)
+// count is how many nodes there are below a directory, and how long their paths are
+// together; its own is as long as prefix, with the slash.
+func (b *builder) count(entries []entry, prefix int) (n, size int) {
+	n = len(entries)
 	for _, e := range entries {
+		size += prefix + len(e.name)
 		if e.mode.IsDir() {
-			n += b.count(b.known[e.oid])
+			below, paths := b.count(b.known[e.oid], prefix+len(e.name)+1)
+			n, size = n+below, size+paths
 		}
 	}
-	return n
+	return n, size
 }
 
-// add adds the entries of the directory whose path is paths[from:to].
-func (b *builder) add(entries []entry, from, to int) {
+// add adds the entries of the directory at a path; "" is the top.
+func (b *builder) add(entries []entry, dir string) {
 	for _, e := range entries {
-		start := len(b.paths)
-		b.starts = append(b.starts, start)
-		if to > from {
-			b.paths = append(append(b.paths, b.paths[from:to]...), '/')
+		start := b.paths.Len()
+		if dir != "" {
+			b.paths.WriteString(dir)
+			b.paths.WriteByte('/')
 		}
-		b.paths = append(b.paths, e.name...)
+		b.paths.WriteString(e.name)
+		path := b.paths.String()[start:]
 		i := len(b.nodes)
-		b.nodes = append(b.nodes, node{Entry: Entry{Mode: e.mode, OID: e.oid}, repo: b.repo})
+		b.nodes = append(b.nodes, node{Entry: Entry{Path: path, Mode: e.mode, OID: e.oid}, repo: b.repo})
 		if e.mode.IsDir() {
-			b.add(b.known[e.oid], start, len(b.paths))
+			b.add(b.known[e.oid], path)
 			b.nodes[i].below = len(b.nodes) - 1 - i
 		}
 	}

@@ -72,7 +72,7 @@ type verification struct {
 // resolve, where there is a registry to ask.
 func (v *verification) external(ctx context.Context, renderer render.Program, from origin, c *contents) error {
 	names, err := c.rendered(ctx, renderer)
-	if errors.Is(err, render.ErrEndless) || ctx.Err() != nil {
+	if errors.Is(err, render.ErrEndless) || errors.Is(err, render.ErrProcess) || ctx.Err() != nil {
 		return err
 	}
 	if err != nil {

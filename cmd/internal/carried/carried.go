@@ -7,6 +7,8 @@ package carried
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -19,24 +21,35 @@ import (
 
 // Program is the program that compressed is, an executable packed with zstd. What it
 // returns calls start with a path of it, and, where it could not be started from
-// there, with another one. Call done when the process has ended.
+// there, with others. Call done when the process has ended.
 func Program(name string, compressed []byte) func(start func(path string) error) (done func(), err error) {
 	return func(start func(path string) error) (func(), error) {
 		started, err := fromMemory(name, compressed, start)
 		if started {
-			return func() {}, err
+			return func() {}, nil
 		}
-		done, err := fromFile(name, compressed, start)
-		if err != nil {
-			return nil, err
+		// A machine may refuse to start what is in the first of these.
+		dirs := []string{os.TempDir()}
+		if cache, err := os.UserCacheDir(); err == nil {
+			dirs = append(dirs, cache)
 		}
-		return done, nil
+		for _, dir := range dirs {
+			if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+				break
+			}
+			done, failed := fromFile(dir, name, compressed, start)
+			if failed == nil {
+				return done, nil
+			}
+			err = errors.Join(err, failed)
+		}
+		return nil, err
 	}
 }
 
-// fromFile starts the program from a temporary file.
-func fromFile(name string, compressed []byte, start func(path string) error) (func(), error) {
-	dir, err := os.MkdirTemp("", name+"-*")
+// fromFile starts the program from a temporary file in dir.
+func fromFile(dir, name string, compressed []byte, start func(path string) error) (func(), error) {
+	dir, err := os.MkdirTemp(dir, name+"-*")
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package render
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -22,9 +23,10 @@ type process struct {
 }
 
 // inherited are the variables that a process which renders is given: the time zone,
-// for templates, and how to reach URLs that a schema may refer to.
+// for templates, how to reach URLs that a schema may refer to, and Go's own.
 var inherited = []string{
 	"TZ", "ZONEINFO", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR",
+	"GODEBUG", "GOGC", "GOMEMLIMIT", "GOMAXPROCS", "GOCOVERDIR",
 }
 
 func environment() []string {
@@ -71,20 +73,22 @@ func (p *process) ask(request []byte) (*wire.Response, error) {
 // fatal is how Go says why a process ends that did not mean to.
 var fatal = regexp.MustCompile(`(?m)^(?:fatal error|panic): .*`)
 
-// crashed is the error of a process that ended without an answer.
+// crashed is the error of a process that ended without an answer. Of what it said, no
+// warning of Helm's is quoted: they may have values in them.
 func (p *process) crashed(about string, end error) error {
-	reason := fatal.Find(p.said.head)
-	if reason == nil {
-		reason, _, _ = bytes.Cut(bytes.TrimSpace(p.said.head), []byte("\n"))
+	said := bytes.TrimSpace(p.said.head)
+	reason := fatal.Find(said)
+	if reason == nil && p.cmd.ProcessState.Exited() {
+		reason = said[bytes.LastIndexByte(said, '\n')+1:] // it knew why
 	}
-	e := &Error{Message: "the process that works on " + about + " ended without an answer", Advice: "it may take more memory than there is, or call itself without end; if the chart is in order, this is a bug"}
+	text := "ended without an answer"
 	if end != nil {
-		e.Message += ": " + end.Error()
+		text += ": " + end.Error()
 	}
 	if len(reason) > 0 {
-		e.Message += ": " + string(reason)
+		text += ": " + string(reason)
 	}
-	return e
+	return fmt.Errorf("%w %s on %s; the chart may take more memory than there is, or call itself without end; if it is in order, this is a bug", ErrProcess, text, about)
 }
 
 // head keeps the beginning of what is written to it.

@@ -28,16 +28,16 @@ func TestProcessCrashes(t *testing.T) {
 		script string
 		want   []string
 	}{
-		"stack":     {"echo 'runtime: goroutine stack exceeds 1000000000-byte limit' >&2\necho 'fatal error: stack overflow' >&2\necho 'goroutine 1 [running]:' >&2\nexit 2\n", []string{"exit status 2: fatal error: stack overflow\n"}},
-		"panic":     {"echo 'panic: oh no' >&2\necho 'goroutine 1 [running]:' >&2\nexit 2\n", []string{"exit status 2: panic: oh no\n"}},
-		"memory":    {"kill -9 $$\n", []string{"signal: killed\n", "more memory than there is"}},
-		"noise":     {"cat >/dev/null &\necho what; echo why >&2\nexit 0\n", []string{"ended without an answer: why\n"}},
-		"no answer": {"exit 0\n", []string{"ended without an answer\n"}},
+		"stack":     {"echo 'runtime: goroutine stack exceeds 1000000000-byte limit' >&2\necho 'fatal error: stack overflow' >&2\necho 'goroutine 1 [running]:' >&2\nexit 2\n", []string{"exit status 2: fatal error: stack overflow on "}},
+		"panic":     {"echo 'panic: oh no' >&2\necho 'goroutine 1 [running]:' >&2\nexit 2\n", []string{"exit status 2: panic: oh no on "}},
+		"memory":    {"echo 'a warning with a value' >&2\nkill -9 $$\n", []string{"signal: killed on ", "more memory than there is"}},
+		"noise":     {"cat >/dev/null &\necho what; echo why >&2\nexit 0\n", []string{"ended without an answer: why on "}},
+		"no end":    {"cat /dev/zero\n", []string{"signal: killed on "}},
+		"no answer": {"exit 0\n", []string{"ended without an answer on "}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Render(t.Context(), load(t, files), Options{Program: script(t, test.script)})
-			var e *Error
-			if !errors.As(err, &e) || !strings.HasPrefix(e.Message, "the process that works on the templates of chart web ended") || strings.Contains(err.Error(), "goroutine") {
+			if !errors.Is(err, ErrProcess) || !strings.HasPrefix(err.Error(), "the process that renders charts ended") || !strings.Contains(err.Error(), " on the templates of chart web; ") || strings.Contains(err.Error(), "goroutine") {
 				t.Fatalf("got %v", err)
 			}
 			for _, want := range test.want {
@@ -46,6 +46,17 @@ func TestProcessCrashes(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Of the environment it has what it needs, and nothing else.
+func TestEnvironment(t *testing.T) {
+	t.Setenv("TZ", "Asia/Tokyo")
+	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+	t.Setenv("PASSWORD", "secret")
+	_, err := Render(t.Context(), load(t, files), Options{Program: script(t, "cat >/dev/null &\necho $TZ,$HTTPS_PROXY,$PASSWORD. >&2\n")})
+	if err == nil || !strings.Contains(err.Error(), ": Asia/Tokyo,http://127.0.0.1:1,. on ") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -3,10 +3,12 @@ package render
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"os"
 	"runtime"
+	"time"
 
 	"slipway/stages/chart/render/wire"
 )
@@ -17,8 +19,15 @@ import (
 // has ended, done is called.
 type Program func(start func(path string) error) (done func(), err error)
 
+// ErrProcess is the cause of an error of the process that renders, and not of what
+// is rendered.
+var ErrProcess = errors.New("the process that renders charts")
+
 // self is this program.
 func self(start func(path string) error) (done func(), err error) {
+	if os.Args[0] == wire.Name {
+		return nil, errors.New("this process is one already, and did not call Main of package engine")
+	}
 	path := "/proc/self/exe" // even when the executable has been replaced meanwhile
 	if runtime.GOOS != "linux" {
 		if path, err = os.Executable(); err != nil {
@@ -59,15 +68,20 @@ func (p Program) ask(ctx context.Context, about string, request wire.Request) (r
 
 func (p Program) run(ctx context.Context, about string, request []byte) (*wire.Response, error) {
 	var child *process
+	running, kill := context.WithCancel(ctx)
+	defer kill()
 	done, err := p(func(path string) (err error) {
-		child, err = start(ctx, path)
+		child, err = start(running, path)
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("starting the process that renders charts: %w", err)
+		return nil, fmt.Errorf("starting %w: %w", ErrProcess, err)
 	}
 	defer done()
 	r, err := child.ask(request)
+	if err != nil {
+		defer time.AfterFunc(pipePatience, kill).Stop() // it has ended, unless it is another program
+	}
 	end := child.cmd.Wait()
 	switch {
 	case err == nil:

@@ -2,9 +2,10 @@
 // engine, its schema library and the types of Kubernetes, which are large, and of
 // which the engine cannot be stopped but with its process.
 //
-// It must never know where a chart comes from, nor who asks. It reads no file, and
-// nothing of its environment but the time zone, which templates can print, and how
-// the network is reached, where a schema names another one by its URL.
+// It must never know where a chart comes from, nor who asks. It reads no file and
+// asks nobody, but for what a schema names by a URL, as Helm does; of its environment
+// it has how the network is reached for that, and the time zone, which templates can
+// print.
 package engine
 
 import (

@@ -171,7 +171,7 @@ func (l *layout) claim(ctx context.Context, desc ocispec.Descriptor, tag string)
 }
 
 func (l *layout) withTag(ctx context.Context, entries []ocispec.Descriptor, desc ocispec.Descriptor, tag string) ([]ocispec.Descriptor, error) {
-	if !tagPattern.MatchString(tag) {
+	if !IsTag(tag) {
 		return nil, fmt.Errorf("invalid tag %q", tag)
 	}
 	if exists, err := l.blobs.Exists(ctx, desc); err != nil || !exists {

@@ -31,7 +31,15 @@ type Reference struct {
 	Digest     digest.Digest
 }
 
-var tagPattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+// maxTag is how long a tag may be, in bytes.
+const maxTag = 128
+
+// The pattern has no bound of its own: that makes a hundred times more of it, which is
+// compiled whenever the program starts.
+var tagPattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`)
+
+// IsTag tells whether s can be a tag: the distribution specification's <reference>.
+func IsTag(s string) bool { return len(s) <= maxTag && tagPattern.MatchString(s) }
 
 // ParseReference parses what a user writes for --repo or --tag.
 func ParseReference(s string) (Reference, error) {
@@ -119,7 +127,7 @@ func isHost(s string) bool {
 
 // validate covers references that were put together by hand or by WithTag.
 func (r Reference) validate() error {
-	if r.Tag != "" && !tagPattern.MatchString(r.Tag) {
+	if r.Tag != "" && !IsTag(r.Tag) {
 		return fmt.Errorf("invalid tag %q: a tag has up to 128 letters, digits, '_', '.' and '-', and does not begin with '.' or '-'", r.Tag)
 	}
 	if r.Digest != "" {

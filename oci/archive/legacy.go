@@ -12,6 +12,8 @@ import (
 	"path"
 	"regexp"
 
+	"slipway/oci"
+
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -28,7 +30,7 @@ const (
 	dockerManifest = "manifest.json"
 )
 
-var legacyImage = regexp.MustCompile(`^(?:images|stages)/(\w[\w.-]{0,127})\.tar\.gz$`)
+var legacyImage = regexp.MustCompile(`^(?:images|stages)/(\w[\w.-]*)\.tar\.gz$`)
 
 // convert takes over an archive of werf. docker save keeps no manifest, so each
 // image gets a new one, OCI's, around the config and the layers as they are.
@@ -42,6 +44,9 @@ func (r *Reader) convert(ctx context.Context, t *tar.Reader) error {
 	err := eachEntry(ctx, t, func(hdr *tar.Header, data io.Reader) error {
 		name := path.Clean(hdr.Name)
 		tag := legacyImage.FindStringSubmatch(name)
+		if tag != nil && !oci.IsTag(tag[1]) {
+			tag = nil
+		}
 		if seen[name] || tag == nil && name != "chart.tar.gz" {
 			return nil
 		}

@@ -43,7 +43,7 @@ type PublishOptions struct {
 // REPO:TAG. The tag moves when chart and images are there.
 func Publish(ctx context.Context, o Options, p PublishOptions) (_ *Report, err error) {
 	o.Project.ReadsChart, o.Project.Beside, o.Project.CustomTags = true, p.beside, p.UseTag != ""
-	if !validTag.MatchString(p.Tag) {
+	if !oci.IsTag(p.Tag) {
 		return nil, &diag.Diagnostic{Message: fmt.Sprintf("--tag %q is not a tag", p.Tag), Advice: "a tag has up to 128 of A-Z a-z 0-9 _ . - and begins with none of the last two"}
 	}
 	r, err := open(ctx, o)

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"slipway/oci"
 	"slipway/planner"
 
 	"github.com/containerd/platforms"
@@ -21,7 +22,7 @@ func TestCacheTag(t *testing.T) {
 				for _, platform := range []string{"linux/amd64", "linux/arm/v7", "linux/arm64"} {
 					tag := l.tag(image, &planner.Build{Platform: platforms.MustParse(platform)}, branch)
 					of := strings.Join([]string{project, image, branch, platform}, " ")
-					if !validTag.MatchString(tag) || keyTag.MatchString(tag) || !strings.HasPrefix(tag, "cache-") {
+					if !oci.IsTag(tag) || keyTag.MatchString(tag) || !strings.HasPrefix(tag, "cache-") {
 						t.Errorf("%s: %s", of, tag)
 					}
 					if other, ok := taken[tag]; ok {

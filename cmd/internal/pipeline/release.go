@@ -39,7 +39,7 @@ func releaseOf(plan *planner.Plan, env, release, namespace string) (string, stri
 		if namespace, err = expand("deploy.namespace", plan.Deploy.Namespace); err != nil {
 			return "", "", err
 		}
-		if plan.Deploy.NamespaceSlug && !isNamespace.MatchString(namespace) {
+		if plan.Deploy.NamespaceSlug && !isNamespace(namespace) {
 			namespace = hashedSlug(namespace, 63)
 		}
 	}
@@ -55,8 +55,10 @@ func releaseOf(plan *planner.Plan, env, release, namespace string) (string, stri
 	return release, namespace, nil
 }
 
-// isNamespace is Kubernetes' form of a label (RFC 1123).
-var isNamespace = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+// namespacePattern is, with up to 63 characters, Kubernetes' form of a label (RFC 1123).
+var namespacePattern = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
+
+func isNamespace(s string) bool { return len(s) <= 63 && namespacePattern.MatchString(s) }
 
 // releaseName is Helm's form of a release's name: Kubernetes' form of a subdomain.
 var releaseName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"slipway/oci"
 	"slipway/planner"
 
 	"github.com/spaolacci/murmur3"
@@ -25,14 +26,11 @@ func expandTag(tag string, image *planner.Image) string {
 	).Replace(tag)
 }
 
-var (
-	notSlug  = regexp.MustCompile(`[^a-z0-9]+`)
-	validTag = regexp.MustCompile(`^\w[\w.-]{0,127}$`)
-)
+var notSlug = regexp.MustCompile(`[^a-z0-9]+`)
 
 // tagSlug leaves a valid tag alone and makes a slug of anything else.
 func tagSlug(s string) string {
-	if validTag.MatchString(s) {
+	if oci.IsTag(s) {
 		return s
 	}
 	return hashedSlug(s, 128)

@@ -43,7 +43,7 @@ func (r *run) customTags(flag string, templates []string, images []*planner.Imag
 	for _, template := range templates {
 		for _, image := range images {
 			tag, repo := expandTag(template, image), r.usedFrom(image)
-			if !validTag.MatchString(tag) {
+			if !oci.IsTag(tag) {
 				return nil, &diag.Diagnostic{Message: fmt.Sprintf("%s %s: %q is not a tag", flag, template, tag),
 					Advice: "a tag has up to 128 of A-Z a-z 0-9 _ . - and begins with none of the last two; %image_safe_slug% is a name that fits"}
 			}

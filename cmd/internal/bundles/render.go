@@ -85,9 +85,8 @@ func Render(ctx context.Context, o RenderOptions) (_ *Manifests, err error) {
 	return RenderChart(ctx, c, o.ManifestOptions)
 }
 
-// RenderChart renders a chart. Values win in this order:
-// service values, decrypted ones, the user's, the chart's own. What the user has to
-// mend is a diagnostic.
+// RenderChart renders a chart. Values win in this order: service values, decrypted
+// ones, the user's, the chart's own. What the user has to mend is a diagnostic.
 func RenderChart(ctx context.Context, c *helm.Chart, o ManifestOptions) (*Manifests, error) {
 	diagnosed := diagnoser{name: c.Name(), dir: o.Dir}
 	if o.Read == nil {

@@ -24,8 +24,8 @@ import (
 // there, with others. Call done when the process has ended.
 func Program(name string, compressed []byte) func(start func(path string) error) (done func(), err error) {
 	return func(start func(path string) error) (func(), error) {
-		started, err := fromMemory(name, compressed, start)
-		if started {
+		err := fromMemory(name, compressed, start)
+		if err == nil {
 			return func() {}, nil
 		}
 		// A machine may refuse to start what is in the first of these.

@@ -13,20 +13,19 @@ const seals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_
 
 // fromMemory starts the program from a file without a name (memfd_create(2)), if the
 // machine lets it.
-func fromMemory(name string, compressed []byte, start func(path string) error) (started bool, err error) {
+func fromMemory(name string, compressed []byte, start func(path string) error) error {
 	f, err := memoryFile(name)
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer f.Close() // the process keeps it
 	if err := unpack(f, compressed); err != nil {
-		return false, err
+		return err
 	}
 	if _, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals); err != nil {
-		return false, err
+		return err
 	}
-	err = start(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
-	return err == nil, err
+	return start(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
 }
 
 func memoryFile(name string) (*os.File, error) {

@@ -5,6 +5,6 @@ package carried
 import "errors"
 
 // fromMemory starts nothing: other systems start programs from files only.
-func fromMemory(string, []byte, func(path string) error) (started bool, err error) {
-	return false, errors.ErrUnsupported
+func fromMemory(string, []byte, func(path string) error) error {
+	return errors.ErrUnsupported
 }

@@ -13,8 +13,8 @@ import (
 // does. It is for runs that begin with that, in which nothing of the user's is read
 // after the plan that could be wrong (what is not committed is told after the plan,
 // all the same), and which use no repositories but those of the options: a token is
-// asked for once for all of them. Whatever is wrong with the
-// options is told when they are read.
+// asked for once for all of them. Whatever is wrong with the options is told when
+// they are read.
 func (o *Options) lookAhead(ctx context.Context, session *oci.Session) {
 	if o.TrustPlan || o.BuildReport.Use || !knownCacheMode(o.Cache.Mode) {
 		return // nothing may have to be asked

@@ -9,6 +9,7 @@
 package render
 
 import (
+	"cmp"
 	"context"
 
 	"slipway/stages/chart/render/wire"
@@ -80,8 +81,8 @@ func Checked(ctx context.Context, c *helm.Chart, o Options) ([]Manifest, Finding
 
 func (o Options) render(ctx context.Context, c *helm.Chart, validate bool) ([]Manifest, Findings, error) {
 	r, err := o.Program.ask(ctx, "the templates of chart "+c.Name(), wire.Request{Render: &wire.Render{
-		Chart: filesOf(c), Release: first(o.Release, "release-name"), Namespace: first(o.Namespace, "default"),
-		Values: o.Values, KubeVersion: first(o.KubeVersion, defaultKubeVersion), APIVersions: o.APIVersions,
+		Chart: filesOf(c), Release: cmp.Or(o.Release, "release-name"), Namespace: cmp.Or(o.Namespace, "default"),
+		Values: o.Values, KubeVersion: cmp.Or(o.KubeVersion, defaultKubeVersion), APIVersions: o.APIVersions,
 		Upgrade: o.Upgrade, IncludeCRDs: o.IncludeCRDs, SkipSchema: o.SkipSchema, Secrets: o.Secrets, Validate: validate,
 	}})
 	if err != nil {
@@ -123,13 +124,4 @@ func filesOf(c *helm.Chart) []wire.File {
 		files[i] = wire.File{Name: f.Name, Data: f.Data}
 	}
 	return files
-}
-
-func first(options ...string) string {
-	for _, s := range options {
-		if s != "" {
-			return s
-		}
-	}
-	return ""
 }

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"slipway/stages/chart/render/wire"
 )
 
 // Text is the manifests as `helm template` prints them.
@@ -32,7 +34,7 @@ var sourceLine = regexp.MustCompile(`# Source: [^/]+/(.+)`)
 func Only(manifests []Manifest, patterns []string) (string, error) {
 	// Of the text, as Helm does it: a document without a line of its own that says
 	// where it is from (the second one of a file of CRDs) is of no template.
-	documents := splitDocuments(Text(manifests))
+	documents := wire.Documents(Text(manifests))
 	var out strings.Builder
 	for _, pattern := range patterns {
 		missing := true
@@ -67,18 +69,4 @@ func nothingShown(manifests []Manifest, pattern string) error {
 		e.Advice = "these do: " + strings.Join(names, ", ")
 	}
 	return e
-}
-
-// separator is Helm's: a line that begins a document, with the blanks around it.
-var separator = regexp.MustCompile(`(?:^|\s*\n)---\s*`)
-
-// splitDocuments takes YAML documents apart as Helm does.
-func splitDocuments(text string) []string {
-	var out []string
-	for _, document := range separator.Split(strings.TrimSpace(text), -1) {
-		if document != "" {
-			out = append(out, strings.TrimSpace(document))
-		}
-	}
-	return out
 }

@@ -124,7 +124,7 @@ func manifestError(files map[string]string, err error, secrets bool) *wire.Error
 	if secrets {
 		return e
 	}
-	for _, document := range splitDocuments(files[e.File]) {
+	for _, document := range wire.Documents(files[e.File]) {
 		var any any
 		err := yaml.Unmarshal([]byte(document), &any)
 		if err == nil {

@@ -123,13 +123,3 @@ func capabilities(o *wire.Render) (*chartutil.Capabilities, error) {
 	caps.APIVersions = append(slices.Clone(caps.APIVersions), o.APIVersions...)
 	return caps, nil
 }
-
-// splitDocuments takes YAML documents apart.
-func splitDocuments(text string) []string {
-	documents := releaseutil.SplitManifests(text)
-	out := make([]string, len(documents))
-	for i := range out {
-		out[i] = documents[fmt.Sprintf("manifest-%d", i)]
-	}
-	return out
-}

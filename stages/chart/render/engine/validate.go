@@ -24,7 +24,7 @@ import (
 func Validate(manifests []wire.Manifest) (problems []*wire.Problem, unchecked []string) {
 	v := &validation{}
 	for _, m := range manifests {
-		for _, document := range splitDocuments(m.Content) {
+		for _, document := range wire.Documents(m.Content) {
 			v.document(m.Path, document)
 		}
 	}

@@ -2,6 +2,7 @@
 // it say to each other: one request, one response. Values come out as the Go types
 // that went in, since templates print these differently, and text with the bytes
 // that it had.
+// It also has the few things that both do to texts in Helm's way.
 //
 // It must never know Helm's engine, nor how a process is started.
 package wire

@@ -1,4 +1,4 @@
-package render
+package wire
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 )
 
 // Documents are taken apart as Helm does it.
-func FuzzSplitDocuments(f *testing.F) {
+func FuzzDocuments(f *testing.F) {
 	for _, text := range []string{
 		"", "\n", "---", "a", "a\n---\nb", "---\na\n---\n---\n\n--- \nb\n---", "a\n --- b", "a ---\nb", "a\n\n\t\n---b", "--- # c\na", "a\r\n---\r\nb", "\ufeff---\na", "---\u00a0\na\n---\u2028b", "a: |\n  ---\n  b",
 	} {
@@ -21,7 +21,7 @@ func FuzzSplitDocuments(f *testing.F) {
 		for i := range len(documents) {
 			want = append(want, documents[fmt.Sprintf("manifest-%d", i)])
 		}
-		if got := splitDocuments(text); !slices.Equal(got, want) {
+		if got := Documents(text); !slices.Equal(got, want) {
 			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	})

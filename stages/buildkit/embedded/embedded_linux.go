@@ -22,7 +22,7 @@ import (
 	"slipway/oci"
 	"slipway/stages"
 	"slipway/stages/buildkit"
-	"slipway/stages/buildkit/embedded/worker"
+	"slipway/stages/buildkit/embedded/wire"
 	"slipway/stages/buildkit/host"
 	"slipway/stages/buildkit/state"
 
@@ -46,7 +46,7 @@ type Options struct {
 	Snapshotter string
 	// Session says how registries are reached: mirrors, plain HTTP, credentials.
 	Session *oci.Session
-	// CacheMounts is as worker.Options have it.
+	// CacheMounts is as wire.Options have it.
 	CacheMounts string
 }
 
@@ -235,8 +235,8 @@ func startDaemon(ctx context.Context, opts Options, runtime string) (*daemon, er
 		return nil, err
 	}
 	logrus.SetOutput(io.Discard) // BuildKit's client has nothing to say to the user's screen
-	var answer worker.Started
-	p, err := host.Start(ctx, worker.Task, worker.Options{StateDir: dir, Owner: os.Getpid(), Limit: opts.Limit, Runtime: runtime, Snapshotter: opts.Snapshotter, Registries: opts.Session.Options(), CacheMounts: opts.CacheMounts}, &answer)
+	var answer wire.Started
+	p, err := host.Start(ctx, wire.Task, wire.Options{StateDir: dir, Owner: os.Getpid(), Limit: opts.Limit, Runtime: runtime, Snapshotter: opts.Snapshotter, Registries: opts.Session.Options(), CacheMounts: opts.CacheMounts}, &answer)
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"slipway/stages/buildkit/embedded/worker"
+	"slipway/stages/buildkit/embedded/wire"
 	"slipway/stages/buildkit/host"
 	"slipway/stages/buildkit/state"
 )
@@ -21,7 +21,7 @@ func Prune(ctx context.Context, stateDir string, keep state.Keep) (state.Collect
 	if _, err := os.Stat(filepath.Join(dir, state.Slots)); os.IsNotExist(err) {
 		return collected, nil
 	}
-	p, err := host.Start(ctx, worker.PruneTask, worker.Prune{StateDir: dir, Owner: os.Getpid(), Keep: keep}, &collected)
+	p, err := host.Start(ctx, wire.PruneTask, wire.Prune{StateDir: dir, Owner: os.Getpid(), Keep: keep}, &collected)
 	if err != nil {
 		return collected, err
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"slipway/oci"
+	"slipway/stages/buildkit/embedded/wire"
 	"slipway/stages/buildkit/host"
 	"slipway/stages/buildkit/state"
 
@@ -57,9 +58,9 @@ func collect(store *state.Store, d *daemon) {
 	}
 }
 
-// prune does the work of Prune.
+// prune does the work of wire.Prune.
 func prune(w *host.Worker) (err error) {
-	var o Prune
+	var o wire.Prune
 	if err := w.Request(&o); err != nil {
 		return err
 	}
@@ -93,7 +94,7 @@ func prune(w *host.Worker) (err error) {
 	if err != nil {
 		return err
 	}
-	if _, err := newController(d, store.Dir(), session, Options{Runtime: self}, w.Isolation); err != nil {
+	if _, err := newController(d, store.Dir(), session, wire.Options{Runtime: self}, w.Isolation); err != nil {
 		return err
 	}
 	collected, err := store.Collect(ctx, d.cache, o.Keep)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"slipway/oci"
+	"slipway/stages/buildkit/embedded/wire"
 	"slipway/stages/buildkit/host"
 
 	"github.com/containerd/containerd/v2/core/remotes/docker"
@@ -35,7 +36,7 @@ import (
 
 // newController assembles what buildkitd's main assembles, less what a run of
 // seconds has no use for: frontends, history, traces.
-func newController(d *daemon, root string, s *oci.Session, o Options, isolation host.Isolation) (*control.Controller, error) {
+func newController(d *daemon, root string, s *oci.Session, o wire.Options, isolation host.Isolation) (*control.Controller, error) {
 	sessions, err := session.NewManager()
 	if err != nil {
 		return nil, err

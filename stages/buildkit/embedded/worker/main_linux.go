@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"slipway/oci"
+	"slipway/stages/buildkit/embedded/wire"
 	"slipway/stages/buildkit/host"
 	"slipway/stages/buildkit/state"
 
@@ -16,13 +17,13 @@ import (
 // Main does nothing, unless this process is a worker: then it does its work and
 // exits. A program that starts BuildKit calls it first of all, as do the tests of
 // whatever does so in their own process (in TestMain).
-func Main() { host.Main(map[string]host.Task{Task: serve, PruneTask: prune}) }
+func Main() { host.Main(map[string]host.Task{wire.Task: serve, wire.PruneTask: prune}) }
 
 // daemon is a running BuildKit.
 type daemon struct {
 	stop   []func() error // in the order of starting; run backwards
 	limit  state.Limit
-	caches string // Options.CacheMounts
+	caches string // wire.Options.CacheMounts
 	cache  state.Cache
 }
 
@@ -36,7 +37,7 @@ func (d *daemon) close() error {
 
 // serve runs BuildKit until the connection ends.
 func serve(w *host.Worker) (err error) {
-	var o Options
+	var o wire.Options
 	if err := w.Request(&o); err != nil {
 		return err
 	}
@@ -45,7 +46,7 @@ func serve(w *host.Worker) (err error) {
 	fscopy.UmaskIsZero = true
 	d := &daemon{limit: o.Limit, caches: o.CacheMounts}
 	defer func() { err = errors.Join(err, d.close()) }()
-	var answer Started
+	var answer wire.Started
 	maps, err := idMaps()
 	if err != nil {
 		return err

@@ -225,7 +225,7 @@ func (r *runFlags) options(images []string) (pipeline.Options, error) {
 		return r.Options, err
 	}
 	r.render()
-	r.Project.Images, r.Renderer = images, renderer
+	r.Project.Images, r.Renderer, r.BuildKit = images, renderer, buildkit
 	if r.debug {
 		r.Project.TemplateDebug = os.Stderr
 	}

@@ -110,7 +110,7 @@ its end. What is published, or kept in a repository, stays. What runs use at thi
 		if k.OlderThan, err = ageFlag("older-than", olderThan); err != nil {
 			return err
 		}
-		c, err := pipeline.HostPrune(cmd.Context(), k)
+		c, err := pipeline.HostPrune(cmd.Context(), buildkit, k)
 		if err != nil {
 			return err
 		}

@@ -84,9 +84,13 @@ func TestUsageAfterAFailure(t *testing.T) {
 // What a run uses is shown, and left alone.
 func TestHostUsageOfARun(t *testing.T) {
 	t.Parallel()
+	usageOfARun(t, testenv.Slipway(t))
+}
+
+func usageOfARun(t *testing.T, cli *testenv.CLI) {
+	t.Helper()
 	registry := busyRegistry(t)
 	repo := testenv.GitRepo(t, busyApp("wget -q -O - http://"+registry.Host+"/v2/wait; sleep 1000"))
-	cli := testenv.Slipway(t)
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	ended := make(chan testenv.Result)
@@ -99,6 +103,11 @@ func TestHostUsageOfARun(t *testing.T) {
 	items := usage(t, cli, "builds")
 	if len(items) != 1 || items[0].PID < 1 || !running(items[0].PID) {
 		t.Errorf("shown are %+v", items)
+	}
+	for _, over := range leftovers(t, cli) {
+		if strings.HasPrefix(over, "process ") {
+			t.Errorf("the run that goes on has left %s", over)
+		}
 	}
 	if out := cli.Run(repo.Dir, nil, "host", "prune", "--all").Must(t).Stdout; !strings.Contains(out, "Left alone") {
 		t.Errorf("prune says: %s", out)

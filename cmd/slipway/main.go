@@ -14,7 +14,6 @@ import (
 	"syscall"
 
 	"slipway/planner/diag"
-	"slipway/stages/buildkit/embedded/worker"
 
 	"github.com/spf13/cobra"
 )
@@ -29,8 +28,7 @@ const (
 )
 
 func main() {
-	worker.Main() // BuildKit's process is this program, too
-	rendererMain()
+	started()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the second signal ends the process at once
 	os.Exit(execute(ctx, os.Args[1:]))

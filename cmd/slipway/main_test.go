@@ -6,6 +6,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	rendererMain()
+	started()
 	os.Exit(m.Run())
 }

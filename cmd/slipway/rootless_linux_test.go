@@ -31,9 +31,14 @@ COPY --chown=12345:54321 --chmod=640 given /given
 // its digest is this one.
 func TestEverybodyMakesTheSameImage(t *testing.T) {
 	t.Parallel()
+	makesTheSameImage(t, testenv.Slipway(t))
+}
+
+func makesTheSameImage(t *testing.T, cli *testenv.CLI, env ...string) {
+	t.Helper()
 	const want = "sha256:4032dacf584956725deb78c4977cc3e897485732ff4436a28394ec6f8c42a4ff"
 	registry := busyRegistry(t)
-	testenv.Slipway(t).Run(testenv.GitRepo(t, ownersApp).Dir, nil, "export", "--repo", registry.Host+"/app", "--tag", registry.Host+"/app:v1",
+	cli.Run(testenv.GitRepo(t, ownersApp).Dir, env, "export", "--repo", registry.Host+"/app", "--tag", registry.Host+"/app:v1",
 		"--platform", "linux/amd64", "--container-registry-mirror", "http://"+registry.Host).Must(t)
 	if got := registry.Digest("app:v1"); got != want {
 		t.Errorf("the image is %s, want %s", got, want)

@@ -244,9 +244,18 @@ func TestKilledAtTwentyMoments(t *testing.T) {
 // looks at.
 func nothingOver(t *testing.T, cli *testenv.CLI, after time.Duration) {
 	t.Helper()
-	if over, err := host.Leftovers(filepath.Join(cli.Home, "state", "slipway")); err != nil || len(over) > 0 {
-		t.Errorf("after a kill at %v there is left over: %v, %v", after, over, err)
+	if over := leftovers(t, cli); len(over) > 0 {
+		t.Errorf("after a kill at %v there is left over: %v", after, over)
 	}
+}
+
+func leftovers(t *testing.T, cli *testenv.CLI) []string {
+	t.Helper()
+	over, err := host.Leftovers(filepath.Join(cli.Home, "state", "slipway"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return over
 }
 
 // killed kills a run after a while, unless it is to go on, and waits for all that

@@ -37,5 +37,11 @@ func memoryFile(name string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return os.NewFile(uintptr(fd), name), nil
+	defer unix.Close(fd)
+	// The files that a process is given take low numbers, before it is started.
+	high, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 64)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(high), name), nil
 }

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 
 	"slipway/stages"
+	"slipway/stages/buildkit/host"
 	"slipway/stages/buildkit/state"
 )
 
@@ -17,8 +18,9 @@ func HostUsage(ctx context.Context) (dir string, items []state.Item, err error) 
 	return dir, items, err
 }
 
-// HostPrune makes what builds have left on this machine smaller.
-func HostPrune(ctx context.Context, keep state.Keep) (state.Collected, error) {
+// HostPrune makes what builds have left on this machine smaller. buildkit is as
+// Options.BuildKit.
+func HostPrune(ctx context.Context, buildkit host.Program, keep state.Keep) (state.Collected, error) {
 	dir, err := StateDir()
 	if err != nil {
 		return state.Collected{}, err
@@ -26,7 +28,7 @@ func HostPrune(ctx context.Context, keep state.Keep) (state.Collected, error) {
 	if err := turns(dir).Sweep(); err != nil {
 		return state.Collected{}, err
 	}
-	return prune(ctx, dir, keep)
+	return prune(ctx, buildkit, dir, keep)
 }
 
 // turns are those of all runs that share a state directory.

@@ -21,6 +21,7 @@ import (
 	"slipway/planner"
 	"slipway/planner/diag"
 	"slipway/stages"
+	"slipway/stages/buildkit/host"
 	"slipway/stages/buildkit/state"
 	"slipway/stages/chart/render"
 
@@ -71,6 +72,8 @@ type Options struct {
 	Sinks           []engine.Sink
 	// Renderer is what renders charts and checks values against schemas.
 	Renderer render.Program
+	// BuildKit is what has package worker of BuildKit in it.
+	BuildKit host.Program
 
 	ahead bool // see lookAhead
 }

@@ -5,14 +5,15 @@ import (
 
 	"slipway/oci"
 	"slipway/stages/buildkit/embedded"
+	"slipway/stages/buildkit/host"
 	"slipway/stages/buildkit/state"
 )
 
-// newSolver is BuildKit in this process.
+// newSolver is BuildKit on this machine.
 func newSolver(o Options, session *oci.Session) solver {
-	return embedded.New(embedded.Options{StateDir: o.StateDir, Limit: o.LocalCacheLimit, Session: session, CacheMounts: o.CacheMounts})
+	return embedded.New(embedded.Options{StateDir: o.StateDir, Limit: o.LocalCacheLimit, Session: session, CacheMounts: o.CacheMounts, Program: o.BuildKit})
 }
 
-func prune(ctx context.Context, stateDir string, keep state.Keep) (state.Collected, error) {
-	return embedded.Prune(ctx, stateDir, keep)
+func prune(ctx context.Context, buildkit host.Program, stateDir string, keep state.Keep) (state.Collected, error) {
+	return embedded.Prune(ctx, buildkit, stateDir, keep)
 }

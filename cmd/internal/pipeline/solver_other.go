@@ -8,6 +8,7 @@ import (
 
 	"slipway/oci"
 	"slipway/stages"
+	"slipway/stages/buildkit/host"
 	"slipway/stages/buildkit/state"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -16,7 +17,7 @@ import (
 // newSolver has nothing to build with: BuildKit runs on Linux.
 func newSolver(Options, *oci.Session) solver { return noSolver{} }
 
-func prune(context.Context, string, state.Keep) (state.Collected, error) {
+func prune(context.Context, host.Program, string, state.Keep) (state.Collected, error) {
 	return state.Collected{}, nil
 }
 

@@ -1,19 +1,21 @@
-// Package release builds the program as it is meant to be used: what renders charts
-// is a program of its own (cmd/slipway-render), which is packed and carried within
-// (cmd/slipway, with the tag carryrenderer). A plain go build works without all this,
-// and makes a program that does the same and takes longer to start.
+// Package release builds the program as it is meant to be used: what most runs do not
+// need are programs of their own (cmd/slipway-render, cmd/slipway-buildkit), which are
+// packed and carried within (cmd/slipway, with the tag carried). A plain go build works
+// without all this, and makes a program that does the same and takes longer to start.
 //
-// It must never know what either program does. Nothing is written into the checkout:
+// It must never know what the programs do. Nothing is written into the checkout:
 // go build is told by an overlay where the packed program is.
 package release
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
@@ -33,23 +35,39 @@ func Build(ctx context.Context, o Options) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	renderer := filepath.Join(dir, "renderer")
-	// Without the commit in it, it is the same until its own code changes.
-	if err := o.run(ctx, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", renderer, "slipway/cmd/slipway-render"); err != nil {
-		return err
-	}
-	if err := pack(renderer+".zst", renderer); err != nil {
-		return fmt.Errorf("packing the program that renders: %w", err)
+	var carried []string
+	for _, name := range o.carried() {
+		program := filepath.Join(dir, name)
+		// Without the commit in it, it is the same until its own code changes.
+		if err := o.run(ctx, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", program, "slipway/cmd/"+name); err != nil {
+			return err
+		}
+		if err := pack(program+packed, program); err != nil {
+			return fmt.Errorf("packing %s: %w", name, err)
+		}
+		carried = append(carried, program+packed)
 	}
 	overlay := filepath.Join(dir, "overlay.json")
-	if err := writeOverlay(ctx, overlay, renderer+".zst"); err != nil {
+	if err := writeOverlay(ctx, overlay, carried); err != nil {
 		return err
 	}
-	args := []string{"build", "-trimpath", "-tags=carryrenderer", "-overlay=" + overlay, "-o", o.Output}
+	args := []string{"build", "-trimpath", "-tags=carried", "-overlay=" + overlay, "-o", o.Output}
 	if o.Version != "" {
 		args = append(args, "-ldflags=-X main.version="+o.Version)
 	}
 	return o.run(ctx, append(args, "slipway/cmd/slipway")...)
+}
+
+// packed ends the name of what cmd/slipway embeds.
+const packed = ".zst"
+
+// carried are the commands that the program has within itself.
+func (o Options) carried() []string {
+	names := []string{"slipway-render"}
+	if cmp.Or(o.OS, runtime.GOOS) == "linux" {
+		names = append(names, "slipway-buildkit")
+	}
+	return names
 }
 
 func (o Options) run(ctx context.Context, args ...string) error {
@@ -79,16 +97,19 @@ func pack(to, from string) error {
 	return os.WriteFile(to, e.EncodeAll(content, nil), 0o644)
 }
 
-// writeOverlay says that the packed program is where cmd/slipway embeds it.
-func writeOverlay(ctx context.Context, path, packed string) error {
+// writeOverlay says that the packed programs are where cmd/slipway embeds them.
+func writeOverlay(ctx context.Context, path string, packed []string) error {
 	cmd := exec.CommandContext(ctx, "go", "list", "-f", "{{.Dir}}", "slipway/cmd/slipway")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
 		return fmt.Errorf("finding cmd/slipway: %w", err)
 	}
-	embedded := filepath.Join(strings.TrimSpace(string(out)), "renderer.zst")
-	content, err := json.Marshal(map[string]any{"Replace": map[string]string{embedded: packed}})
+	replace := map[string]string{}
+	for _, file := range packed {
+		replace[filepath.Join(strings.TrimSpace(string(out)), filepath.Base(file))] = file
+	}
+	content, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {
 		return err
 	}

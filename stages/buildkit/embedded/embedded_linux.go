@@ -1,5 +1,5 @@
-// Package embedded has BuildKit run in a process of its own, of this same
-// program: package worker, in the namespaces that package host makes. Linux only.
+// Package embedded has BuildKit run in a process of its own: package worker, in the
+// namespaces that package host makes. Linux only.
 //
 // It must never know what is built: BuildKit is started, is driven through its
 // ordinary client by package buildkit, and is closed.
@@ -48,6 +48,8 @@ type Options struct {
 	Session *oci.Session
 	// CacheMounts is as wire.Options have it.
 	CacheMounts string
+	// Program calls Main of package worker.
+	Program host.Program
 }
 
 // Solver is a stages.Solver that starts BuildKit on the first Solve. Close it.
@@ -236,7 +238,7 @@ func startDaemon(ctx context.Context, opts Options, runtime string) (*daemon, er
 	}
 	logrus.SetOutput(io.Discard) // BuildKit's client has nothing to say to the user's screen
 	var answer wire.Started
-	p, err := host.Start(ctx, wire.Task, wire.Options{StateDir: dir, Owner: os.Getpid(), Limit: opts.Limit, Runtime: runtime, Snapshotter: opts.Snapshotter, Registries: opts.Session.Options(), CacheMounts: opts.CacheMounts}, &answer)
+	p, err := host.Start(ctx, opts.Program, wire.Task, wire.Options{StateDir: dir, Owner: os.Getpid(), Limit: opts.Limit, Runtime: runtime, Snapshotter: opts.Snapshotter, Registries: opts.Session.Options(), CacheMounts: opts.CacheMounts}, &answer)
 	if err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ func Inspect(ctx context.Context, stateDir string) (*Report, error) {
 	}
 	r := &Report{StateDir: stateDir}
 	var in inside
-	p, err := Start(ctx, taskInspect, stateDir, &in)
+	p, err := Start(ctx, nil, taskInspect, stateDir, &in)
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
@@ -233,15 +233,19 @@ func orphans() ([]string, error) {
 	for _, name := range names {
 		dir := filepath.Dir(name)
 		line, err := os.ReadFile(name)
-		if err != nil || !strings.HasPrefix(string(line), workerName+"\x00") {
+		args := strings.Split(string(line), "\x00")
+		if err != nil || args[0] != workerName || len(args) < 3 {
 			continue // it has ended, or is something else
 		}
-		program, err1 := os.Readlink(filepath.Join(dir, "exe"))
+		_, err1 := os.Readlink(filepath.Join(dir, "exe"))
 		parent, err2 := parentOf(dir)
 		if err := errors.Join(err1, err2); err != nil {
 			continue // it has ended, or is another user's
 		}
-		if starter, err := os.Readlink(filepath.Join("/proc", parent, "exe")); err != nil || starter != program {
+		// The executable may have been replaced since, or before.
+		const replaced = " (deleted)"
+		starter, err := os.Readlink(filepath.Join("/proc", parent, "exe"))
+		if err != nil || strings.TrimSuffix(starter, replaced) != strings.TrimSuffix(args[2], replaced) {
 			out = append(out, "process "+filepath.Base(dir))
 		}
 	}

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// workerName is the name (argv[0]) of a worker process, by which Main knows
-// that it is in one.
+// workerName is the name (argv[0]) of a worker process, by which Main knows that it
+// is in one. Its arguments are the task and the executable of who has started it.
 const workerName = "slipway: worker"
 
 // connFD is the worker's end of the connection.
@@ -34,32 +35,69 @@ type Process struct {
 	err    error // how it ended; once ended is closed
 }
 
-// Start starts this program's executable as a worker process, hands request to
-// the task, and decodes the answer into answer. The program has to call Main.
-// ctx bounds the start only. The process is killed when this one ends, however
-// that happens.
-func Start(ctx context.Context, task string, request, answer any) (*Process, error) {
+// self is this program's executable, even when it has been replaced meanwhile.
+const self = "/proc/self/exe"
+
+// Start starts a program as a worker process, hands request to the task, and decodes
+// the answer into answer. ctx bounds the start only. The process is killed when this
+// one ends, however that happens.
+func Start(ctx context.Context, program Program, task string, request, answer any) (p *Process, err error) {
 	isolation, err := decide()
 	if err != nil {
 		return nil, err
 	}
-	p, err := start(ctx, isolation, task, request, answer)
-	if errors.Is(err, errNoProc) && isolation.Processes {
-		isolation.Processes = false
-		p, err = start(ctx, isolation, task, request, answer)
+	if program == nil {
+		program = func(start func(string) error) (func(), error) { return func() {}, start(self) }
 	}
-	return p, err
+	var first *startError // of paths that do not start
+	done, failed := program(func(path string) error {
+		p, err = start(ctx, path, isolation, task, request, answer)
+		if errors.Is(err, errNoProc) && isolation.Processes {
+			isolation.Processes = false
+			p, err = start(ctx, path, isolation, task, request, answer)
+		}
+		var refused *startError
+		if errors.As(err, &refused) {
+			first = cmp.Or(first, refused)
+			return err
+		}
+		return nil // the program runs, or has run
+	})
+	if failed != nil {
+		// Most that may be refused is a namespace, for each path alike.
+		if first != nil && !errors.Is(first, unix.EACCES) {
+			failed = first
+		}
+		return nil, isolation.explain(fmt.Errorf("starting a worker process: %w", failed))
+	}
+	if err != nil {
+		done()
+		return nil, err
+	}
+	go func() {
+		<-p.ended
+		done()
+	}()
+	return p, nil
 }
 
-func start(ctx context.Context, isolation Isolation, task string, request, answer any) (_ *Process, err error) {
+// startError is the system's, of a process that it did not start.
+type startError struct{ error }
+
+func (e *startError) Unwrap() error { return e.error }
+
+func start(ctx context.Context, path string, isolation Isolation, task string, request, answer any) (_ *Process, err error) {
 	ours, theirs, err := socketPair()
 	if err != nil {
 		return nil, fmt.Errorf("connecting a worker process: %w", err)
 	}
 	defer theirs.Close()
-	// The path works even when the executable has been replaced meanwhile.
-	p := &Process{Isolation: isolation, Conn: ours, cmd: exec.Command("/proc/self/exe"), ended: make(chan struct{})}
-	p.cmd.Args = []string{workerName, task}
+	me, err := os.Readlink(self)
+	if err != nil {
+		return nil, fmt.Errorf("starting a worker process: %w", err)
+	}
+	p := &Process{Isolation: isolation, Conn: ours, cmd: exec.Command(path), ended: make(chan struct{})}
+	p.cmd.Args = []string{workerName, task, me}
 	p.cmd.Dir = "/"
 	p.cmd.ExtraFiles = []*os.File{theirs}
 	p.cmd.Stderr = &p.stderr
@@ -81,7 +119,7 @@ func start(ctx context.Context, isolation Isolation, task string, request, answe
 	}()
 	if err := <-started; err != nil {
 		ours.Close()
-		return nil, isolation.explain(fmt.Errorf("starting a worker process: %w", err))
+		return nil, &startError{err}
 	}
 	theirs.Close() // so that the end of the process is the end of the connection
 	defer func() {

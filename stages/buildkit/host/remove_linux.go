@@ -29,7 +29,7 @@ func RemoveAll(ctx context.Context, path string) error {
 		return err
 	}
 	var answer struct{}
-	p, err := Start(ctx, taskRemove, path, &answer)
+	p, err := Start(ctx, nil, taskRemove, path, &answer)
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ type Task func(w *Worker) error
 // Main does nothing, unless this process is a worker: then it runs its task and
 // exits. Call it before anything else.
 func Main(tasks map[string]Task) {
-	if len(os.Args) != 2 || os.Args[0] != workerName {
+	if len(os.Args) != 3 || os.Args[0] != workerName {
 		return
 	}
 	task := tasks[os.Args[1]]

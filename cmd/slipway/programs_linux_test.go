@@ -14,19 +14,21 @@ import (
 	"slipway/cmd/internal/testenv"
 )
 
-// heavy are packages that take a third of the time in which this program starts, for
+// heavy are packages that take half of the time in which this program starts, for
 // what most commands never do.
-var heavy = regexp.MustCompile(`^(k8s\.io/|sigs\.k8s\.io/(json|structured-merge-diff)|github\.com/santhosh-tekuri/jsonschema|helm\.sh/helm/v3/pkg/(engine|chartutil|releaseutil)|slipway/stages/chart/render/engine)`)
+var heavy = regexp.MustCompile(`^(k8s\.io/|sigs\.k8s\.io/(json|structured-merge-diff)|github\.com/santhosh-tekuri/jsonschema|helm\.sh/helm/v3/pkg/(engine|chartutil|releaseutil)|slipway/stages/(chart/render/engine|buildkit/embedded/worker)|github\.com/moby/buildkit/(control|executor/runcexecutor|solver/llbsolver|worker/base)$)`)
 
-// The released program has in it nothing of what renders, and what renders nothing
-// of BuildKit. "-e", as the packed program is not there.
+// The released program has in it nothing of what renders or of BuildKit's worker, what
+// renders nothing of BuildKit, and BuildKit's process nothing that plans. "-e", as the
+// packed programs are not there.
 func TestProgramsAreKeptApart(t *testing.T) {
 	t.Parallel()
 	for program, forbidden := range map[string]*regexp.Regexp{
-		"./":                heavy,
-		"../slipway-render": regexp.MustCompile(`^(github\.com/(moby|containerd)/|slipway/(oci|engine|planner|cmd/internal)|google\.golang\.org/grpc)`),
+		"./":                  heavy,
+		"../slipway-render":   regexp.MustCompile(`^(github\.com/(moby|containerd)/|slipway/(oci|engine|planner|cmd/internal)|google\.golang\.org/grpc)`),
+		"../slipway-buildkit": regexp.MustCompile(`^(helm\.sh/|k8s\.io/|github\.com/Masterminds|slipway/(planner|cmd/internal|stages/(chart|bundle)))`),
 	} {
-		out, err := exec.Command("go", "list", "-deps", "-e", "-tags", "carryrenderer", program).Output()
+		out, err := exec.Command("go", "list", "-deps", "-e", "-tags", "carried", program).Output()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,14 +48,39 @@ func TestProgramsAreKeptApart(t *testing.T) {
 // and leaves nothing on the machine.
 func TestReleasedProgram(t *testing.T) {
 	t.Parallel()
-	plain, released := testenv.Slipway(t), testenv.Slipway(t)
-	released.Path = filepath.Join(t.TempDir(), "slipway")
-	if err := release.Build(t.Context(), release.Options{Output: released.Path, Version: "v1.2.3"}); err != nil {
+	path := filepath.Join(t.TempDir(), "slipway")
+	if err := release.Build(t.Context(), release.Options{Output: path, Version: "v1.2.3"}); err != nil {
 		t.Fatal(err)
 	}
-	if got := released.Run(t.TempDir(), nil, "version").Must(t).Stdout; got != "v1.2.3\n" {
+	released := func(t *testing.T) *testenv.CLI {
+		cli := testenv.Slipway(t)
+		cli.Path = path
+		return cli
+	}
+	if got := released(t).Run(t.TempDir(), nil, "version").Must(t).Stdout; got != "v1.2.3\n" {
 		t.Errorf("its version is %q", got)
 	}
+	t.Run("builds", func(t *testing.T) {
+		tmp := t.TempDir()
+		makesTheSameImage(t, released(t), "TMPDIR="+tmp)
+		if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
+			t.Errorf("%v is left, %v", left, err)
+		}
+	})
+	t.Run("a run", func(t *testing.T) { usageOfARun(t, released(t)) })
+	t.Run("host check", func(t *testing.T) {
+		if c := checks(t, released(t), nil, 0)["snapshotter"]; c.Status == "" || c.Status == "missing" {
+			t.Errorf("the snapshotter is %+v", c)
+		}
+	})
+	t.Run("renders", func(t *testing.T) { rendersAsPlain(t, released(t)) })
+}
+
+// rendersAsPlain checks that the released program renders as a plain one does, and
+// leaves nothing.
+func rendersAsPlain(t *testing.T, released *testenv.CLI) {
+	t.Helper()
+	plain := testenv.Slipway(t)
 	project := testenv.GitRepo(t, renderApp)
 	project.Write(".helm/values.schema.json", `{"properties": {"a": {"type": "string"}}}`)
 	project.Commit("a schema")

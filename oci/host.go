@@ -33,6 +33,7 @@ type host struct {
 	repos   []string                 // to ask tokens for
 	writing bool                     // something was written: ask for push, too
 	gates   map[string]chan struct{} // by token scopes
+	turns   turns                    // of questions: requests with HEAD
 
 	dialError error // the first, if the host cannot be reached
 }
@@ -50,6 +51,7 @@ func (s *Session) hostLocked(name string) *host {
 			name:      name,
 			mayBeHTTP: s.opts.Insecure || isLoopback(name),
 			gates:     map[string]chan struct{}{},
+			turns:     newTurns(),
 		}
 		s.hosts[name] = h
 	}
@@ -170,6 +172,14 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 		defer leave()
+	}
+	// Only what is answered by this one request: a copy may read one place while it
+	// writes another.
+	if req.Method == http.MethodHead {
+		if err := c.host.turns.take(ctx); err != nil {
+			return nil, err
+		}
+		defer c.host.turns.leave()
 	}
 	resp, err := c.auth.Do(req.WithContext(ctx))
 	if err == nil && resp.StatusCode == http.StatusForbidden {

@@ -61,6 +61,7 @@ type Stats struct {
 // concurrent use. It needs no closing.
 type Session struct {
 	opts        Options
+	dialer      *dialer // nil with a Transport of others
 	client      *auth.Client
 	counter     *counter
 	credentials *credentialStore
@@ -79,14 +80,17 @@ func NewSession(o Options) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	var d *dialer
 	if o.Transport == nil {
-		o.Transport = newTransport(o.SkipTLSVerify)
+		d = &dialer{Dialer: net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}}
+		o.Transport = newTransport(d, o.SkipTLSVerify)
 	}
 	if o.UserAgent == "" {
 		o.UserAgent = "slipway"
 	}
 	s := &Session{
 		opts:        o,
+		dialer:      d,
 		counter:     &counter{base: o.Transport},
 		credentials: newCredentialStore(o.DockerConfig),
 		mirrors:     mirrors,
@@ -156,11 +160,10 @@ func (s *Session) Repository(ref Reference) (Repository, error) {
 // idle connections per host, fifty look-ups in parallel would dial fifty times.
 // Connections per host are not capped, because a copy within one registry
 // holds one connection while it waits for another.
-func newTransport(skipVerify bool) *http.Transport {
-	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+func newTransport(d *dialer, skipVerify bool) *http.Transport {
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           dialer.DialContext,
+		DialContext:           d.DialContext,
 		ForceAttemptHTTP2:     true,
 		MaxIdleConnsPerHost:   128,
 		IdleConnTimeout:       90 * time.Second,

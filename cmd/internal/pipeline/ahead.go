@@ -34,7 +34,7 @@ func (o *Options) lookAhead(ctx context.Context, session *oci.Session) {
 	}
 	for _, repo := range places {
 		if ref := repo.Reference(); !ref.IsLayout() {
-			go session.PlainHTTP(ctx, ref.Registry) // which may have to be found out
+			session.Connect(ctx, ref.Registry)
 		}
 	}
 	o.Project.Planned = func(image *planner.Image) {

@@ -16,7 +16,7 @@ func WriteTables(scenarios []Scenario, results []Result) string {
 	var b strings.Builder
 	speed := speedOf(results)
 	if speed > 1 {
-		fmt.Fprintf(&b, "With nothing to do over 20 images, bake takes %s here, and took %s where the targets were set: targets for wall time are multiplied by %.1f, but for those with a registry far away.\n\n",
+		fmt.Fprintf(&b, "With nothing to do over 20 images, bake takes %s here, and took %s where the targets were set: targets for wall time are multiplied by %.1f, but for what of them is the way to a registry far away.\n\n",
 			duration(time.Duration(speed*float64(yardstick))), duration(yardstick), speed)
 	}
 	for _, s := range scenarios {
@@ -46,9 +46,6 @@ func speedOf(results []Result) float64 {
 }
 
 func (s Scenario) table(b *strings.Builder, results []Result, speed float64) {
-	if s.Link.RTT > 0 {
-		speed = 1 // most of it is waiting
-	}
 	find := func(shape Shape, side Side) (Result, bool) { return s.find(results, shape, side) }
 	columns := []string{"repository", "", "wall: median (min – max)", "CPU", "memory", "requests (writes)", "sent", "received"}
 	layered := slices.ContainsFunc(s.Shapes, func(shape Shape) bool { return shape.Layered })
@@ -157,7 +154,9 @@ func (t Target) verdict(r, peer, base Result, speed float64) string {
 		parts = append(parts, text)
 	}
 	has := len(r.Samples) > 0
-	here := func(d time.Duration) time.Duration { return time.Duration(speed * float64(d)) }
+	here := func(d time.Duration) time.Duration {
+		return time.Duration(speed*float64(d-t.Distance)) + t.Distance
+	}
 	within := func(d time.Duration) string {
 		if speed == 1 {
 			return duration(d)

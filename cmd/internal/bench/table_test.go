@@ -57,7 +57,7 @@ The registry is on loopback; scenario ` + "`two`" + `.
 }
 
 // On a machine that is slower than the one of the targets, as its peer shows, more
-// wall time is allowed, and nothing else.
+// wall time is allowed, but for what is the way to a registry, and nothing else.
 func TestTargetsOfASlowMachine(t *testing.T) {
 	noop := Scenarios[0]
 	result := func(shape Shape, side Side, wall time.Duration) Result {
@@ -74,6 +74,12 @@ func TestTargetsOfASlowMachine(t *testing.T) {
 		got := WriteTables(Scenarios[:1], []Result{result(noop.Shapes[0], noop.Sides[0], test.own), result(noop.Shapes[0], noop.Sides[1], test.peer)})
 		if !strings.Contains(got, test.want) {
 			t.Errorf("bake takes %s: no %q in\n%s", test.peer, test.want, got)
+		}
+	}
+	away := Target{Wall: ms(200), Distance: ms(80)}
+	for own, want := range map[time.Duration]string{ms(320): "≤ 200 ms (here 320 ms)", ms(321): "**missed:** ≤ 200 ms (here 320 ms)"} {
+		if got := away.verdict(result(noop.Shapes[0], noop.Sides[0], own), Result{}, Result{}, 2); got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }

@@ -233,8 +233,8 @@ func orphans() ([]string, error) {
 	for _, name := range names {
 		dir := filepath.Dir(name)
 		line, err := os.ReadFile(name)
-		args := strings.Split(string(line), "\x00")
-		if err != nil || args[0] != workerName || len(args) < 3 {
+		args := strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00")
+		if err != nil || args[0] != workerName || len(args) != 3 {
 			continue // it has ended, or is something else
 		}
 		_, err1 := os.Readlink(filepath.Join(dir, "exe"))

@@ -6,9 +6,6 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// aheadLimit bounds the requests of LookAhead that are in flight at once.
-const aheadLimit = 128
-
 // ahead is a tag that is being looked up, or has been, before anybody asked.
 type ahead struct {
 	done chan struct{} // closed when the answer is known

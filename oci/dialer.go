@@ -74,15 +74,15 @@ func (d *dialer) DialContext(ctx context.Context, network, address string) (net.
 func (s *Session) Connect(ctx context.Context, registry string) {
 	h := s.host(apiHost(registry))
 	go h.plainHTTP(ctx)
+	if s.dialer == nil {
+		return
+	}
 	address := h.name
 	if _, port, err := net.SplitHostPort(address); err != nil || port == "" {
 		if h.mayBeHTTP {
 			return // the port is not known yet
 		}
 		address = net.JoinHostPort(h.name, "443")
-	}
-	if s.dialer == nil {
-		return
 	}
 	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: &url.URL{Scheme: "https", Host: h.name}})
 	if proxy == nil && err == nil {

@@ -81,7 +81,7 @@ type registryRepository struct {
 	claims  sync.Map // tag -> chan struct{}: one claim of a tag at a time
 	flights sync.Map // digest -> chan struct{}: see sharedTarget
 	ahead   sync.Map // tag -> *ahead: see LookAhead
-	// aheadTurns bounds what is looked up ahead.
+	// aheadTurns bounds the requests of LookAhead that are in flight at once.
 	aheadTurns chan struct{}
 
 	connect sync.Once
@@ -92,7 +92,7 @@ type registryRepository struct {
 func newRegistryRepository(s *Session, ref Reference) *registryRepository {
 	h := s.hostLocked(apiHost(ref.Registry))
 	h.use(ref.Repository)
-	return &registryRepository{session: s, ref: ref, host: h, aheadTurns: make(chan struct{}, aheadLimit)}
+	return &registryRepository{session: s, ref: ref, host: h, aheadTurns: make(chan struct{}, fanOut)}
 }
 
 // apiHost is where a registry's API is served.

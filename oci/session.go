@@ -156,6 +156,9 @@ func (s *Session) Repository(ref Reference) (Repository, error) {
 	return repo, nil
 }
 
+// fanOut is how many questions a run has for one registry at once.
+const fanOut = 128
+
 // newTransport is a pool as wide as a run's fan-out: with the default of two
 // idle connections per host, fifty look-ups in parallel would dial fifty times.
 // Connections per host are not capped, because a copy within one registry
@@ -165,7 +168,7 @@ func newTransport(d *dialer, skipVerify bool) *http.Transport {
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           d.DialContext,
 		ForceAttemptHTTP2:     true,
-		MaxIdleConnsPerHost:   128,
+		MaxIdleConnsPerHost:   fanOut,
 		IdleConnTimeout:       90 * time.Second,
 		TLSHandshakeTimeout:   10 * time.Second,
 		ExpectContinueTimeout: time.Second,

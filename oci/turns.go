@@ -16,15 +16,13 @@ type turns chan struct{}
 const (
 	// firstTurns keep two processors busy with answers that come at once.
 	firstTurns = 16
-	// mostTurns is as wide as a run's fan-out.
-	mostTurns = 128
 	// turnPatience is several times what a near registry takes when both are busy, and
 	// a third of what one takes that is a continent away.
 	turnPatience = 10 * time.Millisecond
 )
 
 func newTurns() turns {
-	t := make(turns, mostTurns)
+	t := make(turns, fanOut)
 	for range firstTurns {
 		t.leave()
 	}

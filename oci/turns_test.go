@@ -66,10 +66,10 @@ func TestTurnsThatAreLeft(t *testing.T) {
 		if err := turns.take(ctx); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
-		for range 2 * mostTurns {
+		for range 2 * fanOut {
 			turns.leave()
 		}
-		if len(turns) != mostTurns {
+		if len(turns) != fanOut {
 			t.Errorf("%d are free", len(turns))
 		}
 	})

@@ -70,9 +70,9 @@ type Options struct {
 	// LocalCacheLimit is how much BuildKit's state on this machine may take.
 	LocalCacheLimit state.Limit
 	Sinks           []engine.Sink
-	// Renderer is what renders charts and checks values against schemas.
+	// Renderer renders charts and checks values against schemas.
 	Renderer render.Program
-	// BuildKit is what has package worker of BuildKit in it.
+	// BuildKit calls Main of package worker, see embedded.Options.
 	BuildKit host.Program
 
 	ahead bool // see lookAhead

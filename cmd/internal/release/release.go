@@ -4,7 +4,7 @@
 // without all this, and makes a program that does the same and takes longer to start.
 //
 // It must never know what the programs do. Nothing is written into the checkout:
-// go build is told by an overlay where the packed program is.
+// go build is told by an overlay where the packed programs are.
 package release
 
 import (
